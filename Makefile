@@ -1,0 +1,36 @@
+# `make demo` and `make test` each set up what they need. PYTHON chooses the interpreter that the environment is made from.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: demo test test-slow lint format setup clean
+
+demo: $(STAMP)  ## the main job on built-in data
+	$(BIN)/limbeck run ikd-mmt --seeds 3
+
+test: $(STAMP)  ## the quick tests
+	$(BIN)/python -m pytest
+
+test-slow: $(STAMP)  ## every test, also the ones of minutes
+	$(BIN)/python -m pytest -m ''
+
+lint: $(STAMP)  ## what CI checks beside the tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(STAMP)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+setup: $(STAMP)
+
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt torch
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	touch $(STAMP)
+
+clean:
+	rm -rf $(VENV) build dist

@@ -1,0 +1,1 @@
+"""Real data: readers, collators, samplers. What bad input gets is decided here."""

@@ -1,0 +1,1 @@
+"""Metrics, the paired bootstrap and claims."""

@@ -1,0 +1,1 @@
+"""The one training loop, its plan, checkpoints, resume and callbacks."""

@@ -1,0 +1,43 @@
+"""What the loop trains: anything whose forward gives named terms."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from limbeck.batch import Batch
+from limbeck.losses.term import Term
+
+
+class Task(nn.Module, abc.ABC):
+    """Owns the model that learns, its teachers and its method; its forward gives named terms.
+
+    The loop minimises ``sum over names of weights[name] * total / count`` where total and count are added over the
+    accumulation steps and processes of one optimiser step. A name without a weight is logged and not trained on.
+
+    Args:
+        weights: The weight of each term.
+    """
+
+    weights: dict[str, float]
+
+    def __init__(self, weights: Mapping[str, float]) -> None:
+        super().__init__()
+        self.weights = dict(weights)
+
+    @abc.abstractmethod
+    def forward(self, batch: Batch) -> dict[str, Term]:
+        """The named terms of one (micro-)batch."""
+
+    def counts(self, batch: Batch) -> dict[str, Tensor]:
+        """The count of each term, before the forward pass; needed only where gradients are accumulated.
+
+        The default runs the forward pass without gradients. A task that can tell its counts from the batch alone
+        (the number of target tokens, say) overrides this; the loop checks what it says against the forward pass.
+        """
+        devices = [p.device for p in self.parameters() if p.device.type == "cuda"][:1]
+        with torch.no_grad(), torch.random.fork_rng(devices=devices):
+            return {name: term.count for name, term in self(batch).items()}

@@ -1,0 +1,1 @@
+"""One invented world in which every modality is aligned with every other."""
