@@ -1,0 +1,1 @@
+"""IKD-MMT: translates image captions after learning from pictures, and needs none when it translates."""
