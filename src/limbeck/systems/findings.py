@@ -1,0 +1,323 @@
+"""What a system found: arms x metrics x seeds, with a row of statistics for every item."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+
+from limbeck.errors import LimbeckError
+from limbeck.evaluation.bootstrap import Comparison, Interval, interval, paired_bootstrap
+from limbeck.evaluation.metrics import Metric, Statistics
+from limbeck.systems.claims import Claim, Judged, judge
+
+Role = Literal["teacher", "baseline", "method", "ablation"]
+
+_FORMAT = 1
+_BUDGET_TOLERANCE = 0.01
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One of the things that are compared.
+
+    Args:
+        name: What claims and options call it.
+        title: What tables call it.
+        role: The teacher, a baseline, the method, or an ablation of it.
+        description: What is different about it.
+        parameters: How many it has at inference.
+    """
+
+    name: str
+    title: str
+    role: Role
+    description: str = ""
+    parameters: int | None = None
+
+
+@dataclass
+class Findings:
+    """Per-item statistics of every arm, metric and seed, the claims about them, and what each arm cost.
+
+    Args:
+        system: Slug of the system that found them.
+
+    Example:
+        >>> from limbeck.evaluation.metrics import Accuracy
+        >>> findings = Findings("toy")
+        >>> for name, role in (("alone", "baseline"), ("distilled", "method")):
+        ...     _ = findings.declare(name, role=role)
+        >>> accuracy = Accuracy()
+        >>> findings.add("alone", accuracy, 1, accuracy.statistics(list("abcd"), list("axxx")))
+        >>> findings.add("distilled", accuracy, 1, accuracy.statistics(list("abcd"), list("abcx")))
+        >>> findings.score("distilled", "accuracy"), findings.compare("distilled", "alone", "accuracy").difference
+        (75.0, 50.0)
+    """
+
+    system: str = ""
+    arms: dict[str, Arm] = field(default_factory=dict)
+    metrics: dict[str, Metric] = field(default_factory=dict)
+    claims: list[Claim] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    spent: dict[str, dict[int, dict[str, float]]] = field(default_factory=dict)
+    samples: int = 2000
+    level: float = 0.95
+    _statistics: dict[tuple[str, str, int], Statistics] = field(default_factory=dict)
+
+    def declare(
+        self, name: str, *, role: Role, title: str = "", description: str = "", parameters: int | None = None
+    ) -> Arm:
+        """Announce an arm; again, with the same words, for each seed if that is convenient.
+
+        Raises:
+            LimbeckError: It was declared differently before, or the role is unknown.
+        """
+        if role not in get_args(Role):
+            raise LimbeckError(f"arm {name!r}: unknown role {role!r}; possible are {', '.join(get_args(Role))}")
+        arm = Arm(name, title or name, role, description, parameters)
+        if self.arms.setdefault(name, arm) != arm:
+            raise LimbeckError(f"arm {name!r} was declared as {self.arms[name]} and now as {arm}")
+        return arm
+
+    def add(self, arm: str, metric: Metric, seed: int, statistics: Statistics, *, column: str = "") -> None:
+        """Keep one arm's statistics for one metric and seed.
+
+        Args:
+            arm: A declared arm.
+            metric: Turns sums of the statistics into a score.
+            seed: Of the training.
+            statistics: One row an item, ``(items, k)``, the same items in the same order for every arm.
+            column: The metric's name in tables and claims, where one metric is used on several test sets.
+
+        Raises:
+            LimbeckError: The arm is not declared, the column has another metric, the items do not match those of
+                the other arms, a number is not finite, or these statistics were added before.
+        """
+        column = column or metric.name
+        self._arm(arm)
+        rows = np.array(statistics, dtype=np.float64)
+        if rows.ndim != 2 or 0 in rows.shape:
+            raise LimbeckError(f"{arm}, {column}: statistics must be (items, k) and not empty; got {rows.shape}")
+        if not np.isfinite(rows).all():
+            raise LimbeckError(f"{arm}, {column}, seed {seed}: statistics contain NaN or infinity")
+        if self.metrics.setdefault(column, metric) != metric:
+            raise LimbeckError(f"column {column!r} holds {self.metrics[column]}; {metric} needs a column of its own")
+        for (other, name, _), known in self._statistics.items():
+            if name == column and known.shape != rows.shape:
+                raise LimbeckError(f"{column}: {arm} has statistics of {rows.shape} but {other} of {known.shape}")
+        if (arm, column, seed) in self._statistics:
+            raise LimbeckError(f"{arm}, {column}, seed {seed}: added twice")
+        self._statistics[arm, column, seed] = rows
+
+    def spend(self, arm: str, seed: int, *, seconds: float | None = None, **budget: float) -> None:
+        """Note what training an arm took.
+
+        Args:
+            arm: A declared arm.
+            seed: Of the training.
+            seconds: Wall time; it is shown, and not compared.
+            budget: What must be equal for the arms to be comparable: ``steps``, ``tokens``,
+                ``translator_parameters``, ... by name.
+        """
+        self._arm(arm)
+        costs = self.spent.setdefault(arm, {}).setdefault(seed, {})
+        costs.update({name: float(value) for name, value in budget.items()})
+        if seconds is not None:
+            costs["seconds"] = float(seconds)
+
+    def claim(self, text: str, *, arm: str, baseline: str, metric: str, margin: float = 0.0) -> None:
+        """State what should come out; see :class:`~limbeck.systems.claims.Claim`."""
+        self.claims.append(Claim(text, arm, baseline, metric, margin))
+
+    def seeds(self, arm: str, column: str) -> tuple[int, ...]:
+        """The seeds that an arm has statistics of, in order."""
+        return tuple(sorted(seed for name, of, seed in self._statistics if (name, of) == (arm, column)))
+
+    def statistics(self, arm: str, column: str) -> Statistics:
+        """All the statistics of an arm, ``(seeds, items, k)``.
+
+        Raises:
+            LimbeckError: There are none.
+        """
+        seeds = self.seeds(arm, column)
+        if not seeds:
+            measured = ", ".join(sorted({of for name, of, _ in self._statistics if name == arm})) or "nothing"
+            raise LimbeckError(f"arm {arm!r} has no {column!r}; it has {measured}")
+        return np.stack([self._statistics[arm, column, seed] for seed in seeds])
+
+    def score(self, arm: str, column: str) -> float:
+        """The mean over seeds of an arm's score."""
+        sums = self.statistics(arm, column).sum(axis=1)
+        return float(self.metrics[column].aggregate(sums).mean())
+
+    def interval(self, arm: str, column: str) -> Interval:
+        """An arm's score with its bootstrap interval over items and seeds."""
+        return interval(self.metrics[column], self.statistics(arm, column), samples=self.samples, level=self.level)
+
+    def compare(self, arm: str, baseline: str, column: str) -> Comparison:
+        """The paired comparison of two arms.
+
+        Raises:
+            LimbeckError: They were not run with the same seeds.
+        """
+        first, second = self.statistics(arm, column), self.statistics(baseline, column)
+        if self.seeds(arm, column) != self.seeds(baseline, column):
+            raise LimbeckError(
+                f"{column}: {arm} was run with seeds {self.seeds(arm, column)} but {baseline} with"
+                f" {self.seeds(baseline, column)}; a paired comparison needs the same"
+            )
+        return paired_bootstrap(self.metrics[column], first, second, samples=self.samples, level=self.level)
+
+    def verdicts(self, claims: Iterable[Claim] | None = None) -> list[Judged]:
+        """Judge the claims, the findings' own by default, in their order."""
+        return [
+            judge(
+                claim,
+                self.compare(claim.arm, claim.baseline, claim.metric),
+                higher_is_better=self.metrics[claim.metric].higher_is_better,
+            )
+            for claim in (self.claims if claims is None else claims)
+        ]
+
+    def budget(self, arm: str) -> dict[str, float]:
+        """What an arm took, seconds included: means over its seeds."""
+        runs = list(self.spent.get(arm, {}).values())
+        names = dict.fromkeys(name for run in runs for name in run)
+        return {name: float(np.mean([run[name] for run in runs if name in run])) for name in names}
+
+    def unequal_budgets(self) -> dict[str, dict[str, float]]:
+        """Budgets that differ by more than 1 % between the arms that are compared (all but teachers).
+
+        Returns:
+            For each name of a budget, what each arm took; empty when all is equal. An arm that did not say how much
+            of it it took, while another did, is not compared on it.
+        """
+        taken: dict[str, dict[str, float]] = {}
+        for name, arm in self.arms.items():
+            if arm.role != "teacher":
+                for of, amount in self.budget(name).items():
+                    if of != "seconds":
+                        taken.setdefault(of, {})[name] = amount
+        return {
+            of: amounts
+            for of, amounts in taken.items()
+            if max(amounts.values()) > (1 + _BUDGET_TOLERANCE) * min(amounts.values())
+        }
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything but the statistics: definitions, scores with intervals, costs and verdicts."""
+        measured = {column: [arm for arm in self.arms if self.seeds(arm, column)] for column in self.metrics}
+        return {
+            "format": _FORMAT,
+            "system": self.system,
+            "samples": self.samples,
+            "level": self.level,
+            "arms": [dataclasses.asdict(arm) for arm in self.arms.values()],
+            "metrics": {
+                column: {**metric.to_json(), "signature": metric.signature} for column, metric in self.metrics.items()
+            },
+            "claims": [dataclasses.asdict(claim) for claim in self.claims],
+            "notes": self.notes,
+            "spent": {
+                arm: {str(seed): costs for seed, costs in sorted(runs.items())} for arm, runs in self.spent.items()
+            },
+            "unequal_budgets": self.unequal_budgets(),
+            "scores": {
+                column: {arm: dataclasses.asdict(self.interval(arm, column)) for arm in arms}
+                for column, arms in measured.items()
+            },
+            "scores_by_seed": {
+                column: {arm: self._by_seed(arm, column) for arm in arms} for column, arms in measured.items()
+            },
+            "verdicts": [
+                {"text": judged.claim.text, "verdict": judged.verdict, **dataclasses.asdict(judged.comparison)}
+                for judged in self.verdicts()
+            ],
+        }
+
+    def save(self, folder: Path) -> None:
+        """Write ``metrics.json`` (to be read) and ``statistics.safetensors`` (to be compared with) into a folder."""
+        from safetensors.numpy import save
+
+        folder.mkdir(parents=True, exist_ok=True)
+        named = {json.dumps(key): rows for key, rows in self._statistics.items()}
+        _replace(folder / "statistics.safetensors", save(named))
+        text = json.dumps(self.to_json(), indent=2, ensure_ascii=False, allow_nan=False)
+        _replace(folder / "metrics.json", (text + "\n").encode())
+
+    @classmethod
+    def load(cls, folder: Path) -> Findings:
+        """Read what :meth:`save` wrote; the two are equal.
+
+        Raises:
+            LimbeckError: A file is missing or is not what :meth:`save` writes.
+        """
+        from safetensors import SafetensorError
+        from safetensors.numpy import load
+
+        try:
+            written = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+            tensors = load((folder / "statistics.safetensors").read_bytes())
+            if written["format"] != _FORMAT:
+                raise LimbeckError(f"{folder}: findings of format {written['format']}; this version reads {_FORMAT}")
+            metrics = {
+                column: Metric.from_json({name: value for name, value in settings.items() if name != "signature"})
+                for column, settings in written["metrics"].items()
+            }
+            return cls(
+                system=written["system"],
+                arms={arm["name"]: Arm(**arm) for arm in written["arms"]},
+                metrics=metrics,
+                claims=[Claim(**claim) for claim in written["claims"]],
+                notes=written["notes"],
+                spent={
+                    arm: {int(seed): costs for seed, costs in runs.items()} for arm, runs in written["spent"].items()
+                },
+                samples=written["samples"],
+                level=written["level"],
+                _statistics={_key(name): rows for name, rows in tensors.items()},
+            )
+        except FileNotFoundError as error:
+            raise LimbeckError(f"no findings in {folder}: {error.filename} is missing") from None
+        except (KeyError, TypeError, ValueError, SafetensorError) as error:
+            raise LimbeckError(f"{folder} holds no readable findings: {type(error).__name__}: {error}") from None
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Findings):
+            return NotImplemented
+        fields = [name for name in self.__dataclass_fields__ if name != "_statistics"]
+        return (
+            all(getattr(self, name) == getattr(other, name) for name in fields)
+            and self._statistics.keys() == other._statistics.keys()
+            and all(np.array_equal(rows, other._statistics[key]) for key, rows in self._statistics.items())
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def _arm(self, name: str) -> Arm:
+        if name not in self.arms:
+            raise LimbeckError(f"no arm {name!r} is declared; declared are {', '.join(self.arms) or 'none'}")
+        return self.arms[name]
+
+    def _by_seed(self, arm: str, column: str) -> dict[str, float]:
+        scores = self.metrics[column].aggregate(self.statistics(arm, column).sum(axis=1))
+        return {str(seed): float(score) for seed, score in zip(self.seeds(arm, column), scores, strict=True)}
+
+
+def _key(written: str) -> tuple[str, str, int]:
+    arm, column, seed = json.loads(written)
+    return str(arm), str(column), int(seed)
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Write a file so that a reader, or a crash, never sees half of it."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    partial.write_bytes(content)
+    partial.replace(path)
