@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
+
+from limbeck.errors import LimbeckError, near_matches
+
+Pick = Callable[[str, Any], Tensor]
+"""Finds the tensor to keep: from a module's path and what the module returned."""
 
 
 @dataclass(frozen=True)
@@ -27,3 +34,78 @@ class Signals:
     hidden: Mapping[str, Tensor] = field(default_factory=dict)
     attention: Mapping[str, Tensor] = field(default_factory=dict)
     mask: Tensor | None = None
+
+
+@contextmanager
+def tap(module: nn.Module, names: Sequence[str], pick: Pick | None = None) -> Iterator[dict[str, Tensor]]:
+    """Capture what submodules return while the ``with`` block runs.
+
+    Gradients flow through what is captured. The hooks are off when the block ends, also after an exception. A module
+    that runs several times in one block leaves its last output.
+
+    Args:
+        module: The model; neither it nor its class is changed.
+        names: Dotted paths of its submodules, as in ``module.named_modules()``; ``""`` is the module itself.
+        pick: Finds the tensor in a module's output; by default :func:`first_tensor`.
+
+    Yields:
+        The captured tensors by path: empty at first, filled as the modules run.
+
+    Raises:
+        LimbeckError: There is no submodule of that path, or its output holds no tensor.
+
+    Example:
+        >>> import torch
+        >>> model = nn.Sequential(nn.Linear(4, 3), nn.ReLU())
+        >>> with tap(model, ["0"]) as hidden:
+        ...     output = model(torch.ones(2, 4))
+        >>> bool((hidden["0"].relu() == output).all())
+        True
+    """
+    if isinstance(names, str):
+        raise LimbeckError(f"names: got the text {names!r}, expected a sequence of module paths")
+    modules = {name: _submodule(module, name) for name in names}
+    captured: dict[str, Tensor] = {}
+    handles = []
+    try:
+        for name, part in modules.items():
+            handles.append(part.register_forward_hook(_keeper(captured, name, pick or first_tensor)))
+        yield captured
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def first_tensor(name: str, output: Any) -> Tensor:
+    """The output itself if it is a tensor, or the first tensor of a tuple, list, mapping or ``ModelOutput``.
+
+    Args:
+        name: The module's path, for the message.
+        output: What the module returned.
+
+    Raises:
+        LimbeckError: There is no tensor in it.
+    """
+    if isinstance(output, Tensor):
+        return output
+    values = output.values() if isinstance(output, Mapping) else output if isinstance(output, tuple | list) else ()
+    for value in values:
+        if isinstance(value, Tensor):
+            return value
+    raise LimbeckError(f"the module {name!r} returned a {type(output).__name__} without a tensor; give a pick function")
+
+
+def _submodule(module: nn.Module, name: str) -> nn.Module:
+    try:
+        return module.get_submodule(name)
+    except AttributeError:
+        paths = [path for path, _ in module.named_modules(remove_duplicate=False) if path]
+        message = f"{type(module).__name__} has no module {name!r}; {near_matches(name, paths)}"
+        raise LimbeckError(message) from None
+
+
+def _keeper(captured: dict[str, Tensor], name: str, pick: Pick) -> Callable[[nn.Module, Any, Any], None]:
+    def keep(_module: nn.Module, _inputs: Any, output: Any) -> None:
+        captured[name] = pick(name, output)
+
+    return keep

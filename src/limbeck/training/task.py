@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from limbeck.batch import Batch
 from limbeck.losses.term import Term
+from limbeck.training.seed import undisturbed_randomness
 
 
 class Task(nn.Module, abc.ABC):
@@ -17,6 +18,7 @@ class Task(nn.Module, abc.ABC):
 
     The loop minimises ``sum over names of weights[name] * total / count`` where total and count are added over the
     accumulation steps and processes of one optimiser step. A name without a weight is logged and not trained on.
+    Every batch gives the same names; a term that has nothing to count is a sum of 0 over a count of 0.
 
     Args:
         weights: The weight of each term.
@@ -35,9 +37,13 @@ class Task(nn.Module, abc.ABC):
     def counts(self, batch: Batch) -> dict[str, Tensor]:
         """The count of each term, before the forward pass; needed only where gradients are accumulated.
 
-        The default runs the forward pass without gradients. A task that can tell its counts from the batch alone
-        (the number of target tokens, say) overrides this; the loop checks what it says against the forward pass.
+        The default runs the forward pass without gradients, and puts buffers (running statistics, say) and random
+        states back after it. A task that can tell its counts from the batch alone (the number of target tokens, say)
+        overrides this; the loop checks what it says against the forward pass.
         """
-        devices = [p.device for p in self.parameters() if p.device.type == "cuda"][:1]
-        with torch.no_grad(), torch.random.fork_rng(devices=devices):
-            return {name: term.count for name, term in self(batch).items()}
+        with torch.no_grad(), undisturbed_randomness():
+            kept = [(buffer, buffer.clone()) for buffer in self.buffers()]
+            counts = {name: term.count for name, term in self(batch).items()}
+            for buffer, value in kept:
+                buffer.copy_(value)
+        return counts

@@ -1,0 +1,67 @@
+"""The base of what users write: unknown keys are errors, and messages say what was got and what is possible."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from limbeck.errors import LimbeckError, near_matches
+
+
+class Settings(BaseModel):
+    """Settings that a user writes, in Python or in YAML. They do not change once made.
+
+    Raises:
+        LimbeckError: A key is unknown or a value is not possible; the message names each.
+
+    Example:
+        >>> class Colour(Settings):
+        ...     red: float = 0.0
+        >>> Colour(rad=1.0)
+        Traceback (most recent call last):
+        limbeck.errors.LimbeckError: Colour: unknown key 'rad'; did you mean 'red'?
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    def __init__(self, **values: Any) -> None:
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            raise LimbeckError("; ".join(self._explain(dict(one)) for one in error.errors())) from None
+
+    @classmethod
+    def _explain(cls, error: dict[str, Any]) -> str:
+        where = ".".join(str(part) for part in error["loc"])
+        if error["type"] == "extra_forbidden":
+            return f"{cls.__name__}: unknown key {where!r}; {near_matches(where, cls.model_fields)}"
+        if error["type"] == "missing":
+            return f"{cls.__name__}: {where!r} is missing"
+        message = error["msg"].removeprefix("Value error, ").removeprefix("Input ")
+        if not where:
+            return f"{cls.__name__}: {message}"
+        return f"{cls.__name__}.{where}: got {error['input']!r}, {message}"
+
+    @classmethod
+    def read(cls, path: str | Path) -> Self:
+        """Read the settings from a YAML file.
+
+        Args:
+            path: A file with one mapping.
+
+        Raises:
+            LimbeckError: The file cannot be read, is not a mapping, or holds a wrong key or value.
+        """
+        try:
+            values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            raise LimbeckError(f"{path}: {' '.join(str(error).split())}") from None
+        if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
+            raise LimbeckError(f"{path}: got {type(values).__name__}, expected a mapping of keys to values")
+        try:
+            return cls(**values)
+        except LimbeckError as error:
+            raise LimbeckError(f"{path}: {error}") from None

@@ -1,0 +1,160 @@
+"""The folder of a run: what was asked, what happened, and what came of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+
+from limbeck.errors import LimbeckError
+
+
+class RunFolder:
+    """``config.yaml``, ``log.jsonl``, ``metrics.json``, ``checkpoints/``, ``hypotheses/``, ``plots/``.
+
+    Args:
+        path: The folder; it is made where it does not exist.
+        resume: Whether a run that is already there may go on.
+
+    Raises:
+        LimbeckError: The folder is not empty and ``resume`` is off, or the path is a file.
+
+    Example:
+        >>> import tempfile
+        >>> run = RunFolder(Path(tempfile.mkdtemp()) / "run")
+        >>> run.write_config({"lr": 0.1})
+        >>> run.append({"step": 1, "loss": 0.5})
+        >>> run.rows()
+        [{'step': 1, 'loss': 0.5}]
+    """
+
+    def __init__(self, path: str | Path, *, resume: bool = False) -> None:
+        self.path = Path(path)
+        if self.path.exists() and not self.path.is_dir():
+            raise LimbeckError(f"{self.path}: is a file; a run needs a folder")
+        if not resume and self.path.exists() and any(self.path.iterdir()):
+            raise LimbeckError(
+                f"{self.path}: is not empty; resume the run that is in it (resume=True, or --resume), "
+                "choose another folder, or remove it"
+            )
+        self.path.mkdir(parents=True, exist_ok=True)
+
+    @property
+    def log(self) -> Path:
+        """One row of JSON a line."""
+        return self.path / "log.jsonl"
+
+    @property
+    def checkpoints(self) -> Path:
+        """One folder a checkpoint, and the pointers ``latest.json`` and ``best.json``."""
+        return self._folder("checkpoints")
+
+    @property
+    def hypotheses(self) -> Path:
+        """What the model wrote."""
+        return self._folder("hypotheses")
+
+    @property
+    def plots(self) -> Path:
+        """Pictures."""
+        return self._folder("plots")
+
+    @property
+    def model(self) -> Path:
+        """The weights that the run ended with."""
+        return self.path / "model.safetensors"
+
+    def write_config(self, config: Mapping[str, Any]) -> None:
+        """Write ``config.yaml``: what was asked for, in plain values."""
+        write_atomically(self.path / "config.yaml", yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True))
+
+    def write_metrics(self, metrics: Mapping[str, Any]) -> None:
+        """Write ``metrics.json``: what came of it."""
+        write_json(self.path / "metrics.json", metrics)
+
+    def append(self, row: Mapping[str, Any]) -> None:
+        """Add one row to the log."""
+        with self.log.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+
+    def rows(self) -> list[dict[str, Any]]:
+        """The rows of the log; a last line that a kill cut short is left out.
+
+        Raises:
+            LimbeckError: Another line is not JSON.
+        """
+        if not self.log.exists():
+            return []
+        rows = []
+        lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
+        for number, line in enumerate(lines, start=1):
+            try:
+                rows.append(json.loads(line))
+            except json.JSONDecodeError as error:
+                if number < len(lines):
+                    raise LimbeckError(f"{self.log}, line {number}: is not JSON ({error.msg})") from None
+        return rows
+
+    def drop_rows_after(self, step: int) -> None:
+        """Forget what was logged after the step from which a run is resumed."""
+        rows = [row for row in self.rows() if row.get("step", 0) <= step]
+        write_atomically(self.log, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+
+    def _folder(self, name: str) -> Path:
+        folder = self.path / name
+        folder.mkdir(exist_ok=True)
+        return folder
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write a text file so that a reader, or a kill, meets the old one or the new one and nothing between."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    with temporary.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    """Write JSON with :func:`write_atomically`."""
+    write_atomically(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def environment() -> dict[str, Any]:
+    """What a number depends on beside the code: versions, device, threads, date, and the commit where there is one.
+
+    Example:
+        >>> sorted(environment())[:4]
+        ['accelerate', 'commit', 'date', 'device']
+    """
+    return {
+        **{name: version(name) for name in ("limbeck", "torch", "transformers", "numpy", "accelerate")},
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else platform.processor() or "cpu",
+        "threads": torch.get_num_threads(),
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "commit": _commit(),
+    }
+
+
+def _commit() -> str | None:
+    """The commit of the checkout that this file is in; None where it was installed without one."""
+    here = Path(__file__).resolve().parent
+    try:
+        found = subprocess.run(
+            ["git", "-C", str(here), "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return found.stdout.strip() if found.returncode == 0 else None
