@@ -97,7 +97,7 @@ class Meteor(TextMetric):
         >>> meteor = Meteor("en")
         >>> round(meteor.score(meteor.statistics(["a dog runs"], ["a dog runs"])), 2)
         100.0
-        >>> round(meteor.score(meteor.statistics(["two dogs run"], ["two dog running"])), 2)  # (1 + 2 x 0.6) / 3, in one chunk
+        >>> round(meteor.score(meteor.statistics(["two dogs run"], ["two dog running"])), 2)
         73.33
     """
 

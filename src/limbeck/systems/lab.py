@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
 
 import limbeck
 from limbeck.errors import LimbeckError
@@ -24,7 +24,20 @@ if TYPE_CHECKING:
     from torch import nn
 
 Scale = Literal["smoke", "default", "full"]
+SCALES: tuple[Scale, ...] = get_args(Scale)
 Value = TypeVar("Value")
+
+
+def as_scale(name: str) -> Scale:
+    """A scale by its name.
+
+    Raises:
+        LimbeckError: There is none of that name.
+    """
+    for scale in SCALES:
+        if scale == name:
+            return scale
+    raise LimbeckError(f"unknown scale {name!r}; possible: {', '.join(SCALES)}")
 
 
 def default_cache() -> Path:
@@ -60,6 +73,7 @@ class Lab:
     def __post_init__(self) -> None:
         if not self.seeds or len(set(self.seeds)) != len(self.seeds):
             raise LimbeckError(f"seeds must be distinct and at least one; got {self.seeds}")
+        as_scale(self.scale)
         self._started = time.monotonic()
 
     def pick(self, *, smoke: Value, default: Value, full: Value) -> Value:

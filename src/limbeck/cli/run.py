@@ -1,0 +1,142 @@
+"""`limbeck run`: a system, its tables and its verdicts."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from limbeck.errors import LimbeckError
+
+if TYPE_CHECKING:
+    from limbeck.systems.findings import Findings
+    from limbeck.systems.registry import System
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command(
+    add_help_option=False,
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+    epilog="A system's own options follow as --name value; `limbeck run SYSTEM --help` lists them.",
+)
+def run(
+    context: typer.Context,
+    system: Annotated[str, typer.Argument(metavar="SYSTEM", help="A slug of `limbeck ls`, or a file.")] = "",
+    seeds: Annotated[int, typer.Option(min=1, help="How many trainings of every arm.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, help="The first seed; the others count up from it.")] = 1,
+    scale: Annotated[str, typer.Option(help="smoke (seconds), default, or full.")] = "default",
+    out: Annotated[Path | None, typer.Option(help="The run's folder; runs/SYSTEM-TIME by default.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run that is in --out.")] = False,
+    device: Annotated[str, typer.Option(help="A torch device; auto takes a GPU if there is one.")] = "auto",
+    show_help: Annotated[bool, typer.Option("--help", "-h", help="Show this message and exit.")] = False,
+) -> None:
+    """Run a system and judge its claims.
+
+    Writes config.yaml, metrics.json, the statistics of every item, results.md and plots into the run's folder.
+    """
+    if show_help or not system:
+        _help(context, system)
+    if system.startswith("-"):
+        raise LimbeckError(f"name the system first: limbeck run SYSTEM {system} ...")
+
+    from limbeck.cli.options import parse_options
+    from limbeck.systems.registry import load
+
+    if resume and out is None:
+        raise LimbeckError("--resume needs --out, the folder of the run to go on with")
+    chosen = load(system)
+    options = {**chosen.defaults(), **parse_options(chosen, context.args)}
+
+    from pydantic_core import to_jsonable_python
+
+    from limbeck.systems.lab import Lab, as_scale
+    from limbeck.training.run_folder import RunFolder, environment
+
+    lab = Lab(
+        seeds=tuple(range(seed, seed + seeds)),
+        scale=as_scale(scale),
+        device=_device(device),
+        out=out or _default_folder(chosen.card.slug),
+        resume=resume,
+    )
+    folder = RunFolder(lab.out, resume=resume)
+    config = {
+        "system": chosen.card.slug if system == chosen.card.slug else str(chosen.card.path),
+        "options": to_jsonable_python(options),
+        "seeds": list(lab.seeds),
+        "scale": lab.scale,
+    }
+    _same_as_before(lab.out, config)
+    folder.write_config({**config, "device": lab.device, "environment": environment()})
+    lab.say(f"{chosen.card.slug}: seeds {', '.join(map(str, lab.seeds))}, {scale}, {lab.device}, in {lab.out}")
+    findings = chosen.run(lab, **options)
+    findings.system = findings.system or chosen.card.slug
+    _report(chosen, findings, lab.out)
+
+
+def _help(context: typer.Context, system: str) -> None:
+    """The verb's help, then the options of the system where one is named."""
+    typer.echo(context.get_help())
+    if system:
+        from rich.console import Console
+
+        from limbeck.cli.options import options_table
+        from limbeck.systems.registry import find
+
+        Console(highlight=False).print(options_table(find(system)))
+    raise typer.Exit(0 if context.params["show_help"] else 2)
+
+
+def _report(system: System, findings: Findings, path: Path) -> None:
+    from rich.console import Console
+
+    from limbeck.report import plots, tables
+
+    findings.save(path)
+    (path / "results.md").write_text(
+        tables.markdown(findings, title=f"{system.card.slug}: {system.card.title}"), encoding="utf-8"
+    )
+    plots.write(findings, path / "plots")
+    console = Console(highlight=False)
+    for grid in tables.grids(findings):
+        console.print(grid.rich())
+    for line in tables.notes(findings):
+        console.print(line, markup=False, style="dim")
+    console.print(f"\nWritten to {path}", markup=False, soft_wrap=True)
+
+
+def _default_folder(slug: str) -> Path:
+    stem = f"{slug}-{datetime.now():%Y%m%d-%H%M%S}"
+    path, again = Path("runs") / stem, 1
+    while path.exists():
+        again += 1
+        path = Path("runs") / f"{stem}-{again}"
+    return path
+
+
+def _device(asked: str) -> str:
+    import torch
+
+    if asked == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(0, device=asked)
+    except (RuntimeError, AssertionError) as error:
+        raise LimbeckError(f"--device {asked}: {str(error).splitlines()[0]}") from None
+    return asked
+
+
+def _same_as_before(path: Path, asked: dict[str, Any]) -> None:
+    """Refuse to mix two different runs in one folder."""
+    import yaml
+
+    written = path / "config.yaml"
+    if not written.exists():
+        return
+    before = yaml.safe_load(written.read_text(encoding="utf-8")) or {}
+    for name, value in asked.items():
+        if before.get(name) != value:
+            raise LimbeckError(f"{path} holds a run with {name} {before.get(name)!r}; it cannot go on with {value!r}")

@@ -1,0 +1,35 @@
+"""`limbeck show`: one system's card."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def show(
+    system: Annotated[str, typer.Argument(metavar="SYSTEM", help="A slug of `limbeck ls`, or a file.")],
+) -> None:
+    """Show a system's card: paper, claim, description and options."""
+    from rich.console import Console
+
+    from limbeck.cli.options import options_table
+    from limbeck.systems.registry import find
+
+    card = find(system)
+    console = Console(highlight=False)
+    console.print(f"[bold cyan]{card.slug}[/] · {card.domain} · {card.year}")
+    console.print(card.title, style="bold", markup=False)
+    if card.url:
+        console.print(card.url, style="blue", markup=False)
+    if card.claim:
+        console.print(f"\nClaim: {card.claim}", markup=False)
+    if card.description:
+        console.print(f"\n{card.description}", markup=False)
+    if card.needs:
+        console.print(f"\nReads from the models: {', '.join(card.needs)}", markup=False)
+    console.print(f"\nFile: {card.path}", markup=False, soft_wrap=True)
+    console.print(options_table(card))
