@@ -110,10 +110,9 @@ def claims(findings: Findings) -> Grid:
                 judged.verdict,
                 f"{judged.advantage:+.2f} [{judged.low:+.2f}, {judged.high:+.2f}]",
                 f"> {claim.margin:g}",
-                p_value(judged.comparison.p_value),
             )
         )
-    return Grid("Claims", ("claim", "verdict", "advantage", "needed", "p"), tuple(rows), text_columns=2)
+    return Grid("Claims", ("claim", "verdict", "advantage", "needed"), tuple(rows), text_columns=2)
 
 
 def notes(findings: Findings) -> list[str]:
@@ -121,10 +120,10 @@ def notes(findings: Findings) -> list[str]:
     seeds = sorted(
         {seed for arm in findings.arms for column in findings.metrics for seed in findings.seeds(arm, column)}
     )
+    over = "Student's t over seeds" if len(seeds) > 1 else "one seed: they say nothing about training again"
     lines = [
         f"Seeds: {', '.join(map(str, seeds))}. Intervals: {findings.level:.0%}, paired bootstrap over items"
-        f"{' and seeds' if len(seeds) > 1 else ' only (one seed says nothing about training again)'},"
-        f" {findings.samples:,} samples."
+        f" ({findings.samples:,} samples), {over}."
     ]
     for name, amounts in findings.unequal_budgets().items():
         listed = ", ".join(f"{findings.arms[arm].title} {_amount(amount, name)}" for arm, amount in amounts.items())

@@ -12,7 +12,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from limbeck.errors import LimbeckError
+from limbeck.errors import LimbeckError, near_matches
 from limbeck.evaluation.bootstrap import Comparison, Interval, interval, paired_bootstrap
 from limbeck.evaluation.metrics import Metric, Statistics
 from limbeck.systems.claims import Claim, Judged, judge
@@ -133,7 +133,13 @@ class Findings:
             costs["seconds"] = float(seconds)
 
     def claim(self, text: str, *, arm: str, baseline: str, metric: str, margin: float = 0.0) -> None:
-        """State what should come out; see :class:`~limbeck.systems.claims.Claim`."""
+        """State what should come out; see :class:`~limbeck.systems.claims.Claim`.
+
+        Raises:
+            LimbeckError: An arm is not declared.
+        """
+        self._arm(arm)
+        self._arm(baseline)
         self.claims.append(Claim(text, arm, baseline, metric, margin))
 
     def seeds(self, arm: str, column: str) -> tuple[int, ...]:
@@ -303,7 +309,7 @@ class Findings:
 
     def _arm(self, name: str) -> Arm:
         if name not in self.arms:
-            raise LimbeckError(f"no arm {name!r} is declared; declared are {', '.join(self.arms) or 'none'}")
+            raise LimbeckError(f"no arm {name!r} is declared; {near_matches(name, self.arms)}")
         return self.arms[name]
 
     def _by_seed(self, arm: str, column: str) -> dict[str, float]:
