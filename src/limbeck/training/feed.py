@@ -33,9 +33,7 @@ def batches_of_epoch(
         >>> list(batches_of_epoch([{"x": 0}, {"x": 1}, {"x": 2}, {"x": 3}, {"x": 4}], 0, seed=0, rank=1, world=2))
         [{'x': 1}, {'x': 3}]
     """
-    for part in _parts(loader):
-        if callable(set_epoch := getattr(part, "set_epoch", None)):
-            set_epoch(epoch)
+    _set_epoch(loader, epoch)
     if not _can_be_ordered(loader):
         set_seed(seed, epoch, rank)
         share = _full_groups(iter(loader), rank, world)
@@ -56,11 +54,18 @@ def batches_of_epoch(
 
 
 def batches_in_epoch(loader: Iterable[Batch], world: int = 1) -> int | None:
-    """How many batches of an epoch each process gets; None where the loader cannot tell."""
+    """How many batches of the first epoch each process gets; None where the loader cannot tell."""
+    _set_epoch(loader, 0)
     try:
         return len(loader) // world  # type: ignore[arg-type]
     except TypeError:
         return None
+
+
+def _set_epoch(loader: Iterable[Batch], epoch: int) -> None:
+    for part in _parts(loader):
+        if callable(set_epoch := getattr(part, "set_epoch", None)):
+            set_epoch(epoch)
 
 
 def _parts(loader: Any) -> list[Any]:

@@ -22,6 +22,7 @@ from limbeck.training.meter import Meter
 from limbeck.training.optimizer import adamw, learning_parameters
 from limbeck.training.plan import Plan
 from limbeck.training.progress import progress_display
+from limbeck.training.resume import Keeper
 from limbeck.training.run_folder import RunFolder
 from limbeck.training.schedule import lr_factor
 from limbeck.training.seed import set_seed, undisturbed_randomness
@@ -127,8 +128,12 @@ class _Loop:
         self.best_weights: dict[str, Tensor] = {}
         self.last_weights: deque[dict[str, Tensor]] = deque(maxlen=plan.average_last)
         self.started = time.perf_counter()
+        self.keeper = (
+            None if run is None else Keeper(run, accelerator, self.optimizer, self.parameters, self.at, self.best)
+        )
 
     def run_all(self, *, resume: bool) -> History:
+        self._open(resume=resume)
         self._tell("on_start")
         try:
             while not self.history.stopped:
@@ -138,10 +143,25 @@ class _Loop:
             self._tell("on_end")
         return self.history
 
+    def _open(self, *, resume: bool) -> None:
+        if self.run is None or self.keeper is None:
+            if resume:
+                raise LimbeckError("resume needs the folder of the run")
+            return
+        if resume:
+            self.history.stopped = self.keeper.restore()
+            self.started -= self.at.seconds
+            for row in self.run.rows():
+                (self.history.log if "lr" in row else self.history.validations).append(row)
+        elif any(self.run.checkpoints.iterdir()):
+            raise LimbeckError(f"{self.run.checkpoints}: there are checkpoints already; resume, or take another folder")
+
     def _epoch(self) -> None:
         plan, at = self.plan, self.at
         share = {"rank": self.accelerator.process_index, "world": self.accelerator.num_processes}
         batches = batches_of_epoch(self.loader, at.epoch, seed=plan.seed, skip=at.batch, **share)
+        if self.keeper is not None:
+            self.keeper.restore_randomness()
         self.meter.start_clock()
         while group := list(islice(batches, plan.accumulate)):
             self._tell("on_step")
@@ -151,10 +171,11 @@ class _Loop:
                 self.history.stopped = "max_steps"
             if at.step % plan.log_every == 0:
                 self._log()
-            if plan.validate_every != "epoch" and at.step % plan.validate_every == 0:
-                self._validate()
+            improved = plan.validate_every != "epoch" and at.step % plan.validate_every == 0 and self._validate()
             if self.history.stopped:
                 break
+            if improved or (plan.save_every and at.step % plan.save_every == 0):
+                self._save()
         if not at.batch:
             raise LimbeckError(
                 f"the loader gives no batch in epoch {at.epoch + 1}; it must have at least one a process, "
@@ -187,9 +208,18 @@ class _Loop:
         validated_here = bool(self.history.validations) and self.history.validations[-1]["step"] == at.step
         if (plan.validate_every == "epoch" or self.history.stopped) and not validated_here:
             self._validate()
-        if plan.average_last:
-            self.last_weights.append(snapshot(self.task))
+        self._save(epoch_end=True)
         self._tell("on_epoch")
+
+    def _save(self, *, epoch_end: bool = False) -> None:
+        self._log()
+        if self.keeper is not None:
+            self.at.seconds = time.perf_counter() - self.started
+            path = self.keeper.save(epoch_end=epoch_end, stopped=self.history.stopped)
+            self._tell("on_checkpoint", path)
+        elif epoch_end and self.plan.average_last:
+            self.last_weights.append(snapshot(self.task))
+        self.meter.start_clock()
 
     def _log(self) -> None:
         row = self.meter.read(self.at.step, self.gradient.names, self.task.weights)
@@ -200,9 +230,10 @@ class _Loop:
         self._tell("on_log", row)
         self.meter.start_clock()
 
-    def _validate(self) -> None:
+    def _validate(self) -> bool:
+        """Returns whether it was the best so far."""
         if self.validate is None and self.validation_loader is None:
-            return
+            return False
         self._log()
         self.task.eval()
         row: dict[str, float] = {}
@@ -215,12 +246,13 @@ class _Loop:
         row = broadcast_object_list([row])[0] if self.accelerator.num_processes > 1 else row
         self._note(self.history.validations, {"step": self.at.step, "epoch": self.at.epoch, **row})
         improved = self.best.update(self._monitored(row), self.at.step)
-        if improved and self.plan.restore_best:
+        if improved and self.plan.restore_best and self.keeper is None:
             self.best_weights = snapshot(self.task)
         if self.best.exhausted:
             self.history.stopped = "patience"
         self._tell("on_validation", row)
         self.meter.start_clock()
+        return improved
 
     def _monitored(self, row: Mapping[str, float]) -> float:
         for name in (self.plan.monitor, f"val/{self.plan.monitor}"):
@@ -238,10 +270,15 @@ class _Loop:
             self.run.append(row)
 
     def _finish(self) -> None:
-        if self.plan.average_last and self.last_weights:
-            load_own_state(self.task, average_weights(self.last_weights), "the average")
-        if self.plan.restore_best and self.best_weights:
+        if number := self.plan.average_last:
+            states = self.last_weights if self.keeper is None else self.keeper.epoch_weights(number)
+            load_own_state(self.task, average_weights(states), "the average")
+        elif self.plan.restore_best and self.keeper is not None:
+            self.keeper.load_best()
+        elif self.best_weights:
             load_own_state(self.task, self.best_weights, "the best weights")
+        if self.keeper is not None:
+            self.keeper.write_result()
         self.task.eval()
         history, at = self.history, self.at
         history.steps, history.epochs, history.best_step, history.best_value = (
