@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from torch import nn
@@ -31,6 +32,8 @@ class Method(nn.Module, abc.ABC):
     """Compares a student's signals with a teacher's. Its state (projections, prototypes) goes into the checkpoint."""
 
     needs: Needs = Needs()
+    weights: Mapping[str, float]
+    """The weight of each term; a task takes them over, and may hold a weight of its own for the same name."""
 
     @abc.abstractmethod
     def forward(self, student: Signals, teacher: Signals, batch: Batch) -> dict[str, Term]:

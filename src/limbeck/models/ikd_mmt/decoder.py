@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from transformers import EncoderDecoderCache
 
+from limbeck.models.dropout import ByteDropout
 from limbeck.models.ikd_mmt.configuration import IKDMMTConfig
 from limbeck.models.ikd_mmt.layers import Attention, FeedForward
 
@@ -92,7 +93,7 @@ class DecoderLayer(nn.Module):
         self.cross_attention = Attention(config)
         self.ffn_norm = nn.LayerNorm(config.d_model)
         self.ffn = FeedForward(config)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = ByteDropout(config.dropout)
 
     def forward(
         self, states: Tensor, memory: Tensor, mask: Tensor, cache: KeyValueCache | None

@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from transformers.modeling_outputs import ModelOutput
 
+from limbeck.models.dropout import ByteDropout
 from limbeck.models.ikd_mmt.configuration import IKDMMTConfig
 from limbeck.models.ikd_mmt.inverse import InverseNetwork
 from limbeck.models.ikd_mmt.layers import Attention, FeedForward, Positions
@@ -43,7 +44,7 @@ class EncoderLayer(nn.Module):
         self.attention = Attention(config)
         self.ffn_norm = nn.LayerNorm(config.d_model)
         self.ffn = FeedForward(config)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = ByteDropout(config.dropout)
 
     def forward(self, states: Tensor, text: Tensor, mask: Tensor) -> Float[Tensor, "b t d"]:
         """Update all positions; ``text`` is what keys and values are made of, normalised by this layer's own norm."""
@@ -59,7 +60,7 @@ class VisualTokens(nn.Module):
         super().__init__()
         self.grid = config.visual_grid
         self.projection = nn.Linear(config.maps[-1].channels, config.d_model)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = ByteDropout(config.dropout)
 
     def forward(self, features: Float[Tensor, "b c h w"]) -> Float[Tensor, "b places d"]:
         """Pool to the grid where one is set, then project every place."""
@@ -87,7 +88,7 @@ class MultimodalEncoder(nn.Module):
         self.embedding = nn.Embedding(config.vocab_size, config.d_model, padding_idx=config.pad_token_id)
         self.scale = math.sqrt(config.d_model)
         self.positions = Positions(config.d_model)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = ByteDropout(config.dropout)
         self.layers = nn.ModuleList(EncoderLayer(config) for _ in range(config.encoder_layers))
         self.norm = nn.LayerNorm(config.d_model)
         self.inverse = InverseNetwork(config) if config.visual == "generated" else None
@@ -134,7 +135,11 @@ class MultimodalEncoder(nn.Module):
         length = text.shape[1]
         attention = mask[:, None, None, :]
         for layer in self.layers:
-            states = layer(states, text if self.config.kv == "input" else states[:, :length], attention)
+            states = layer(
+                states,
+                text if self.config.kv == "input" else states[:, :length] if states is not text else text,
+                attention,
+            )
         generated = top_map if self.inverse is not None else None
         return EncoderOutput(last_hidden_state=self.norm(states), mask=seen, sentence=sentence, top_map=generated)
 

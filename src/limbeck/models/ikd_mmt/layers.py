@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from limbeck.models.dropout import ByteDropout
 from limbeck.models.ikd_mmt.configuration import IKDMMTConfig
 
 
@@ -105,7 +106,7 @@ class FeedForward(nn.Module):
         super().__init__()
         self.up = nn.Linear(config.d_model, config.ffn_dim)
         self.down = nn.Linear(config.ffn_dim, config.d_model)
-        self.dropout = nn.Dropout(config.activation_dropout)
+        self.dropout = ByteDropout(config.activation_dropout)
 
     def forward(self, states: Float[Tensor, "b t d"]) -> Float[Tensor, "b t d"]:
         """Apply the layers position by position."""
