@@ -72,10 +72,18 @@ def _options(
 
 def main() -> NoReturn:
     """Run the command line and exit: 0 ok, 1 failure, 2 user's mistake, 130 interrupted."""
-    sys.exit(_run(sys.argv[1:]))
+    sys.exit(execute(sys.argv[1:]))
 
 
-def _run(arguments: list[str]) -> int:
+def execute(arguments: list[str]) -> int:
+    """Run one command line in this process.
+
+    Args:
+        arguments: What stands after `limbeck`.
+
+    Returns:
+        The exit code.
+    """
     debug = "--debug" in arguments
     if debug:
         # Wherever it stands: it is typed again at the end of a line that failed.

@@ -26,8 +26,10 @@ def evaluate(
         Path | None, typer.Option(help="The source text; checked to pair, so that a shifted file is noticed.")
     ] = None,
     language: Annotated[str, typer.Option(help="Of the references; adds METEOR: de, fr, en, ...")] = "",
-    lowercase: Annotated[bool, typer.Option("--lowercase", help="Lower-case both sides first.")] = False,
-    tokenize: Annotated[str, typer.Option(help="13a, or none for text that is tokenised already.")] = "13a",
+    lowercase: Annotated[
+        bool, typer.Option("--lowercase", help="For BLEU and chrF; TER and METEOR always do.")
+    ] = False,
+    tokenize: Annotated[str, typer.Option(help="13a, intl, zh, char, or none: tokenised already.")] = "13a",
     samples: Annotated[int, typer.Option(min=100, help="Bootstrap samples.")] = 2000,
     seed: Annotated[int, typer.Option(min=0, help="Of the bootstrap.")] = 0,
     level: Annotated[float, typer.Option(help="Of the intervals.")] = 0.95,
@@ -53,17 +55,26 @@ def evaluate(
         check_parallel(other, baseline, wanted, references)
     if sources is not None:
         check_parallel(read_lines(sources, what="sources"), sources, wanted, references)
-    warn = [] if said != wanted else ["the hypotheses are the references, line for line"]
+    for warning in _warnings(said, wanted, tokenize):
+        typer.echo(f"warning: {warning}", err=True)
     found = evaluate_texts(metrics, said, wanted, baseline=other, samples=samples, seed=seed, level=level)
-    warn += (
-        [f"{blank} of {len(said)} hypotheses are empty"] if (blank := sum(not line.strip() for line in said)) else []
-    )
-    for line in warn:
-        typer.echo(f"warning: {line}", err=True)
     if as_json:
         typer.echo(json.dumps(_plain(found, len(said)), indent=2, ensure_ascii=False))
     else:
         _show(found, len(said), level, samples)
+
+
+def _warnings(said: list[str], wanted: list[str], tokenize: str) -> list[str]:
+    """What makes a score likely to be something else than it seems."""
+    found = []
+    if said == wanted:
+        found.append("the hypotheses are the references, line for line")
+    for what, lines in (("hypotheses", said), ("references", wanted)):
+        if blank := sum(not line.strip() for line in lines):
+            found.append(f"{blank} of {len(lines)} {what} are empty")
+    if tokenize != "none" and sum(line.endswith((" .", " !", " ?")) for line in wanted) > len(wanted) / 2:
+        found.append("the references look tokenised already; --tokenize none takes them as they are")
+    return found
 
 
 def _plain(found: list[Evaluation], segments: int) -> dict[str, Any]:
@@ -82,25 +93,24 @@ def _plain(found: list[Evaluation], segments: int) -> dict[str, Any]:
 
 
 def _show(found: list[Evaluation], segments: int, level: float, samples: int) -> None:
-    from rich.console import Console
-
+    from limbeck.cli.console import show_grid, show_lines
     from limbeck.report.tables import Grid, p_value
 
-    paired = found[0].comparison is not None
     rows: list[tuple[str, ...]] = []
     for one in found:
         name = one.metric.name + ("" if one.metric.higher_is_better else " ↓")
-        row: tuple[str, ...] = (name, f"{one.interval.value:.2f}", f"[{one.interval.low:.2f}, {one.interval.high:.2f}]")
-        if one.comparison is not None:
+        score = f"{one.interval.value:.2f}"
+        if one.comparison is None:
+            rows.append((name, score, f"[{one.interval.low:.2f}, {one.interval.high:.2f}]"))
+        else:
             c = one.comparison
-            row += (f"{c.b:.2f}", f"{c.difference:+.2f}", f"[{c.low:+.2f}, {c.high:+.2f}]", p_value(c.p_value))
-        rows.append(row)
+            difference = f"[{c.low:+.2f}, {c.high:+.2f}]"
+            rows.append((name, score, f"{c.b:.2f}", f"{c.difference:+.2f}", difference, p_value(c.p_value)))
+    paired = found[0].comparison is not None
     header: tuple[str, ...] = ("metric", "score", f"{level:.0%} interval")
     if paired:
-        header += ("baseline", "difference", f"{level:.0%} interval", "p")
-    console = Console(highlight=False)
-    console.print(Grid(f"{segments:,} segments", header, tuple(rows)).rich())
-    for one in found:
-        console.print(f"{one.metric.name}: {one.metric.signature}", markup=False, style="dim", soft_wrap=True)
+        header = ("metric", "score", "baseline", "difference", f"{level:.0%} interval", "p")
+    show_grid(Grid(f"{segments:,} segments", header, tuple(rows)))
     how = "paired bootstrap over segments, two-sided p" if paired else "bootstrap over segments"
-    console.print(f"Intervals: {how}, {samples:,} samples.", style="dim", soft_wrap=True)
+    signatures = [f"{one.metric.name}: {one.metric.signature}" for one in found]
+    show_lines([*signatures, f"Intervals: {how}, {samples:,} samples."])

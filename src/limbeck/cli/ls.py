@@ -30,8 +30,9 @@ def ls(
         return
 
     from rich import box
-    from rich.console import Console
     from rich.table import Table
+
+    from limbeck.cli.console import console
 
     table = Table(box=box.SIMPLE_HEAD)
     table.add_column("system", style="bold cyan", no_wrap=True)
@@ -40,6 +41,6 @@ def ls(
     table.add_column("paper")
     for card in sorted(shown, key=lambda card: (card.domain, card.slug)):
         table.add_row(card.slug, card.domain, str(card.year), card.title)
-    console = Console(highlight=False)
-    console.print(table)
-    console.print(f"{len(shown)} system{'' if len(shown) == 1 else 's'}. `limbeck show SYSTEM` tells more.")
+    out = console()
+    out.print(table)
+    out.print(f"{len(shown)} system{'' if len(shown) == 1 else 's'}. `limbeck show SYSTEM` tells more.")

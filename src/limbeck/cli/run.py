@@ -81,18 +81,16 @@ def _help(context: typer.Context, system: str) -> None:
     """The verb's help, then the options of the system where one is named."""
     typer.echo(context.get_help())
     if system:
-        from rich.console import Console
-
+        from limbeck.cli.console import console
         from limbeck.cli.options import options_table
         from limbeck.systems.registry import find
 
-        Console(highlight=False).print(options_table(find(system)))
+        console().print(options_table(find(system)))
     raise typer.Exit(0 if context.params["show_help"] else 2)
 
 
 def _report(system: System, findings: Findings, path: Path) -> None:
-    from rich.console import Console
-
+    from limbeck.cli.console import show_grid, show_lines
     from limbeck.report import plots, tables
 
     findings.save(path)
@@ -100,12 +98,10 @@ def _report(system: System, findings: Findings, path: Path) -> None:
         tables.markdown(findings, title=f"{system.card.slug}: {system.card.title}"), encoding="utf-8"
     )
     plots.write(findings, path / "plots")
-    console = Console(highlight=False)
     for grid in tables.grids(findings):
-        console.print(grid.rich())
-    for line in tables.notes(findings):
-        console.print(line, markup=False, style="dim")
-    console.print(f"\nWritten to {path}", markup=False, soft_wrap=True)
+        show_grid(grid)
+    show_lines(tables.notes(findings))
+    show_lines([f"\nWritten to {path}"], style="")
 
 
 def _default_folder(slug: str) -> Path:

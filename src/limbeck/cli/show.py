@@ -14,22 +14,21 @@ def show(
     system: Annotated[str, typer.Argument(metavar="SYSTEM", help="A slug of `limbeck ls`, or a file.")],
 ) -> None:
     """Show a system's card: paper, claim, description and options."""
-    from rich.console import Console
-
+    from limbeck.cli.console import console
     from limbeck.cli.options import options_table
     from limbeck.systems.registry import find
 
     card = find(system)
-    console = Console(highlight=False)
-    console.print(f"[bold cyan]{card.slug}[/] · {card.domain} · {card.year}")
-    console.print(card.title, style="bold", markup=False)
+    out = console()
+    out.print(f"[bold cyan]{card.slug}[/] · {card.domain} · {card.year}")
+    out.print(card.title, style="bold", markup=False)
     if card.url:
-        console.print(card.url, style="blue", markup=False)
+        out.print(card.url, style="blue", markup=False)
     if card.claim:
-        console.print(f"\nClaim: {card.claim}", markup=False)
+        out.print(f"\nClaim: {card.claim}", markup=False)
     if card.description:
-        console.print(f"\n{card.description}", markup=False)
+        out.print(f"\n{card.description}", markup=False)
     if card.needs:
-        console.print(f"\nReads from the models: {', '.join(card.needs)}", markup=False)
-    console.print(f"\nFile: {card.path}", markup=False, soft_wrap=True)
-    console.print(options_table(card))
+        out.print(f"\nReads from the models: {', '.join(card.needs)}", markup=False)
+    out.print(f"\nFile: {card.path}", markup=False, soft_wrap=True)
+    out.print(options_table(card))

@@ -18,6 +18,10 @@ Statistics = NDArray[np.float64]
 """What a metric knows of each item, ``(items, k)``; sums of rows are sufficient for the score."""
 
 
+TOKENIZERS = ("13a", "intl", "zh", "char", "none")
+"""Sacrebleu's tokenisers that need neither a download nor another package."""
+
+
 class Metric(abc.ABC):
     """A score that depends on its items only through a sum of statistics.
 
@@ -161,7 +165,7 @@ class BLEU(_Sacre):
 
     Args:
         lowercase: Lower-case both sides first.
-        tokenize: One of sacrebleu's tokenisers: ``"13a"``, ``"intl"``, ``"char"``, ``"none"``, ...
+        tokenize: One of :data:`TOKENIZERS`.
 
     Reference:
         Papineni et al. 2002; Post 2018, "A Call for Clarity in Reporting BLEU Scores".
@@ -360,7 +364,7 @@ class Accuracy(TextMetric):
 def _bleu(lowercase: bool, tokenize: str) -> Any:
     from sacrebleu.metrics.bleu import BLEU as Scorer
 
-    if tokenize not in Scorer.TOKENIZERS:
-        raise LimbeckError(f"unknown tokenizer {tokenize!r}; possible are {', '.join(Scorer.TOKENIZERS)}")
+    if tokenize not in TOKENIZERS:
+        raise LimbeckError(f"unknown tokenizer {tokenize!r}; possible: {', '.join(TOKENIZERS)}")
     # `force` silences a warning on data that is tokenised on purpose; it changes no count.
     return Scorer(lowercase=lowercase, tokenize=tokenize, force=True)
