@@ -185,3 +185,20 @@ def test_budgets() -> None:
     assert findings.unequal_budgets() == {
         "steps": {"alone": 100, "method": 100, "ablated": 100, "longer": 150},
     }
+
+
+def test_a_claim_about_nothing_measured_does_not_cost_the_results(tmp_path: Path) -> None:
+    findings = toy()
+    findings.claim("x", arm="method", baseline="alone", metric="BLEU")
+    with pytest.raises(LimbeckError, match="has no 'BLEU'"):
+        findings.save(tmp_path)
+    assert Findings.load(tmp_path) == findings
+
+
+def test_scores_follow_what_is_added_later() -> None:
+    findings = toy(seeds=(1,))
+    before = findings.interval("method", "accuracy"), findings.compare("method", "alone", "accuracy")
+    for name in findings.arms:
+        findings.add(name, ACCURACY, 2, right(0.1 if name == "method" else 0.9))
+    assert findings.interval("method", "accuracy") != before[0]
+    assert findings.compare("method", "alone", "accuracy") != before[1]

@@ -93,6 +93,7 @@ def test_unknown_slug_and_file(tmp_path: Path) -> None:
         ("year=2024, ", "", "missing: year"),
         ("year=2024", "yaer=2024", r"missing: year; unknown: yaer"),
         ("year=2024", "year=int('2024')", "must be literals"),
+        ("toy-mmt", "Toy MMT", "a slug is lower-case words"),
         ("def toy(", "def toy(:", r"toy\.py, line 13"),
     ],
 )
@@ -121,3 +122,10 @@ def test_decorated_function_is_itself() -> None:
         """Nothing."""
 
     assert system(slug="x", title="X", year=2024, domain="x")(plain) is plain
+
+
+def test_a_file_may_import_its_neighbours(tmp_path: Path) -> None:
+    (tmp_path / "limbeck_test_neighbour.py").write_text("STEPS = 77\n")
+    source = TOY.replace("steps: int = 10", "steps: int = STEPS")
+    path = written(tmp_path, source.replace("from typing", "from limbeck_test_neighbour import STEPS\nfrom typing"))
+    assert load(str(path)).defaults()["steps"] == 77

@@ -69,7 +69,9 @@ class Findings:
     spent: dict[str, dict[int, dict[str, float]]] = field(default_factory=dict)
     samples: int = 2000
     level: float = 0.95
-    _statistics: dict[tuple[str, str, int], Statistics] = field(default_factory=dict)
+    _statistics: dict[tuple[str, str, int], Statistics] = field(default_factory=dict, repr=False)
+    _intervals: dict[tuple[Any, ...], Interval] = field(default_factory=dict, repr=False)
+    _comparisons: dict[tuple[Any, ...], Comparison] = field(default_factory=dict, repr=False)
 
     def declare(
         self, name: str, *, role: Role, title: str = "", description: str = "", parameters: int | None = None
@@ -115,6 +117,8 @@ class Findings:
         if (arm, column, seed) in self._statistics:
             raise LimbeckError(f"{arm}, {column}, seed {seed}: added twice")
         self._statistics[arm, column, seed] = rows
+        self._intervals.clear()
+        self._comparisons.clear()
 
     def spend(self, arm: str, seed: int, *, seconds: float | None = None, **budget: float) -> None:
         """Note what training an arm took.
@@ -165,7 +169,11 @@ class Findings:
 
     def interval(self, arm: str, column: str) -> Interval:
         """An arm's score with its bootstrap interval over items and seeds."""
-        return interval(self.metrics[column], self.statistics(arm, column), samples=self.samples, level=self.level)
+        key = (arm, column, self.samples, self.level)
+        if key not in self._intervals:
+            statistics = self.statistics(arm, column)
+            self._intervals[key] = interval(self.metrics[column], statistics, samples=self.samples, level=self.level)
+        return self._intervals[key]
 
     def compare(self, arm: str, baseline: str, column: str) -> Comparison:
         """The paired comparison of two arms.
@@ -173,13 +181,18 @@ class Findings:
         Raises:
             LimbeckError: They were not run with the same seeds.
         """
+        key = (arm, baseline, column, self.samples, self.level)
+        if key in self._comparisons:
+            return self._comparisons[key]
         first, second = self.statistics(arm, column), self.statistics(baseline, column)
         if self.seeds(arm, column) != self.seeds(baseline, column):
             raise LimbeckError(
                 f"{column}: {arm} was run with seeds {self.seeds(arm, column)} but {baseline} with"
                 f" {self.seeds(baseline, column)}; a paired comparison needs the same"
             )
-        return paired_bootstrap(self.metrics[column], first, second, samples=self.samples, level=self.level)
+        compared = paired_bootstrap(self.metrics[column], first, second, samples=self.samples, level=self.level)
+        self._comparisons[key] = compared
+        return compared
 
     def verdicts(self, claims: Iterable[Claim] | None = None) -> list[Judged]:
         """Judge the claims, the findings' own by default, in their order."""
@@ -218,22 +231,10 @@ class Findings:
         }
 
     def to_json(self) -> dict[str, Any]:
-        """Everything but the statistics: definitions, scores with intervals, costs and verdicts."""
+        """Everything but the statistics: definitions, costs, scores with intervals, and verdicts."""
         measured = {column: [arm for arm in self.arms if self.seeds(arm, column)] for column in self.metrics}
         return {
-            "format": _FORMAT,
-            "system": self.system,
-            "samples": self.samples,
-            "level": self.level,
-            "arms": [dataclasses.asdict(arm) for arm in self.arms.values()],
-            "metrics": {
-                column: {**metric.to_json(), "signature": metric.signature} for column, metric in self.metrics.items()
-            },
-            "claims": [dataclasses.asdict(claim) for claim in self.claims],
-            "notes": self.notes,
-            "spent": {
-                arm: {str(seed): costs for seed, costs in sorted(runs.items())} for arm, runs in self.spent.items()
-            },
+            **self._definitions(),
             "unequal_budgets": self.unequal_budgets(),
             "scores": {
                 column: {arm: dataclasses.asdict(self.interval(arm, column)) for arm in arms}
@@ -255,8 +256,10 @@ class Findings:
         folder.mkdir(parents=True, exist_ok=True)
         named = {json.dumps(key): rows for key, rows in self._statistics.items()}
         _replace(folder / "statistics.safetensors", save(named))
-        text = json.dumps(self.to_json(), indent=2, ensure_ascii=False, allow_nan=False)
-        _replace(folder / "metrics.json", (text + "\n").encode())
+        # First what cannot fail: a claim about something that was not measured must not cost an hour's results.
+        for written in (self._definitions, self.to_json):
+            text = json.dumps(written(), indent=2, ensure_ascii=False, allow_nan=False)
+            _replace(folder / "metrics.json", (text + "\n").encode())
 
     @classmethod
     def load(cls, folder: Path) -> Findings:
@@ -298,7 +301,7 @@ class Findings:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Findings):
             return NotImplemented
-        fields = [name for name in self.__dataclass_fields__ if name != "_statistics"]
+        fields = [name for name in self.__dataclass_fields__ if not name.startswith("_")]
         return (
             all(getattr(self, name) == getattr(other, name) for name in fields)
             and self._statistics.keys() == other._statistics.keys()
@@ -311,6 +314,23 @@ class Findings:
         if name not in self.arms:
             raise LimbeckError(f"no arm {name!r} is declared; {near_matches(name, self.arms)}")
         return self.arms[name]
+
+    def _definitions(self) -> dict[str, Any]:
+        return {
+            "format": _FORMAT,
+            "system": self.system,
+            "samples": self.samples,
+            "level": self.level,
+            "arms": [dataclasses.asdict(arm) for arm in self.arms.values()],
+            "metrics": {
+                column: {**metric.to_json(), "signature": metric.signature} for column, metric in self.metrics.items()
+            },
+            "claims": [dataclasses.asdict(claim) for claim in self.claims],
+            "notes": self.notes,
+            "spent": {
+                arm: {str(seed): costs for seed, costs in sorted(runs.items())} for arm, runs in self.spent.items()
+            },
+        }
 
     def _by_seed(self, arm: str, column: str) -> dict[str, float]:
         scores = self.metrics[column].aggregate(self.statistics(arm, column).sum(axis=1))

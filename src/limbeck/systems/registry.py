@@ -7,6 +7,7 @@ import functools
 import importlib
 import importlib.util
 import inspect
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -251,6 +252,8 @@ def _card(path: Path, function: ast.FunctionDef, decorator: ast.Call) -> Card:
             f"{where}: @system takes {', '.join(parameters)} by name;"
             f" missing: {', '.join(missing) or 'none'}; unknown: {', '.join(unknown) or 'none'}"
         )
+    if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", str(written["slug"])):
+        raise LimbeckError(f"{where}: a slug is lower-case words joined by hyphens; got {written['slug']!r}")
     arguments = function.args
     options = tuple(
         Option(argument.arg, _source(argument.annotation), _source(default))
@@ -292,5 +295,8 @@ def _module(path: Path) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     # Dataclasses and pickling look a class's module up by name.
     sys.modules[name] = module
+    # A file of one's own may import its neighbours, as it could if Python ran it; nothing installed is shadowed.
+    if (folder := str(path.resolve().parent)) not in sys.path:
+        sys.path.append(folder)
     spec.loader.exec_module(module)
     return module
