@@ -23,13 +23,14 @@ def test_run_writes_everything_and_prints_verdicts(tmp_path: Path) -> None:
     (folder,) = (tmp_path / "runs").iterdir()
     assert folder.name.startswith("coin-")
     assert sorted(path.name for path in folder.iterdir()) == [
+        "biased",
         "config.yaml",
         "metrics.json",
         "plots",
         "results.md",
         "statistics.safetensors",
     ]
-    assert sorted(path.name for path in (folder / "plots").iterdir()) == ["accuracy.png", "claims.png"]
+    assert sorted(path.name for path in (folder / "plots").iterdir()) == ["accuracy.png", "claims.png", "training.png"]
     config = yaml.safe_load((folder / "config.yaml").read_text())
     assert (config["system"], config["seeds"], config["scale"]) == ("coin.py", [1, 2, 3], "default")
     assert config["options"] == {

@@ -47,6 +47,7 @@ def coin(
     findings.declare("fair", role="baseline", title="Fair coin", parameters=0)
     findings.declare("biased", role="method", title="Biased coin", description="falls to one side", parameters=1)
     for seed in lab.seeds:
+        (lab.folder("biased", f"seed-{seed}") / "log.jsonl").write_text('{"step": 1, "loss": 2.0}\\n')
         random = np.random.default_rng(seed)
         for arm, chance in (("fair", 0.5), ("biased", bias)):
             right = (random.random(200) < chance).tolist()

@@ -92,16 +92,26 @@ def _help(context: typer.Context, system: str) -> None:
 def _report(system: System, findings: Findings, path: Path) -> None:
     from limbeck.cli.console import show_grid, show_lines
     from limbeck.report import plots, tables
+    from limbeck.training.run_folder import RunFolder
 
     findings.save(path)
     (path / "results.md").write_text(
         tables.markdown(findings, title=f"{system.card.slug}: {system.card.title}"), encoding="utf-8"
     )
     plots.write(findings, path / "plots")
+    logs = {
+        file.parent.relative_to(path).as_posix(): RunFolder(file.parent, resume=True).rows() for file in _logs(path)
+    }
+    if logs:
+        plots.curves(logs, path / "plots" / "training.png")
     for grid in tables.grids(findings):
         show_grid(grid)
     show_lines(tables.notes(findings))
     show_lines([f"\nWritten to {path}"], style="")
+
+
+def _logs(path: Path) -> list[Path]:
+    return sorted(path.rglob("log.jsonl"))
 
 
 def _default_folder(slug: str) -> Path:

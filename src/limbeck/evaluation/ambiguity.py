@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from limbeck.errors import LimbeckError
-from limbeck.evaluation.metrics import Metric, Statistics, check_pairs, divide
+from limbeck.evaluation.base import Metric, Statistics, check_pairs, divide
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from limbeck.errors import LimbeckError
-from limbeck.evaluation.metrics import Metric, Statistics
+from limbeck.evaluation.base import Metric, Statistics
 
 _CHUNK = 4_000_000
 """Numbers in one chunk of resampling weights: 32 MB."""

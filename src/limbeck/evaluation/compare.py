@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from limbeck.errors import LimbeckError
+from limbeck.evaluation.base import TextMetric
 from limbeck.evaluation.bootstrap import Comparison, Interval, interval, paired_bootstrap
 from limbeck.evaluation.meteor import Meteor
-from limbeck.evaluation.metrics import BLEU, TER, ChrF, TextMetric
+from limbeck.evaluation.metrics import BLEU, TER, ChrF
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from importlib.metadata import version
 import numpy as np
 
 from limbeck.errors import LimbeckError
-from limbeck.evaluation.metrics import Statistics, TextMetric, check_pairs, divide
+from limbeck.evaluation.base import Statistics, TextMetric, check_pairs, divide
 
 _BEAM = 40
 """Partial alignments kept at each word."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -71,7 +71,7 @@ def arms(findings: Findings, column: str, path: Path) -> Path:
         axes.grid(axis="y", visible=False)
         axes.set_xlabel(f"{column} ({'higher' if metric.higher_is_better else 'lower'} is better)")
         axes.set_title(f"{findings.system}: {column}")
-        _one_each(axes)
+        _one_each(axes, ROLES)
         _footnote(axes, f"Lines: {findings.level:.0%} bootstrap intervals. Ticks: single seeds.")
     return path
 
@@ -116,7 +116,8 @@ def curves(runs: Mapping[str, Sequence[Mapping[str, Any]]], path: Path, *, x: st
     """Training curves, one line a run; rows without the value are skipped.
 
     Args:
-        runs: Rows of a log by the run's name.
+        runs: Rows of a log by the run's name. Runs that differ only after the last slash (``"ikd/seed-1"``) share a
+            colour and a place in the legend.
         path: The PNG to write.
         x: Key of the horizontal axis.
         y: Key of the vertical axis.
@@ -124,22 +125,23 @@ def curves(runs: Mapping[str, Sequence[Mapping[str, Any]]], path: Path, *, x: st
     Returns:
         The path.
     """
+    groups = list(dict.fromkeys(name.rpartition("/")[0] or name for name in runs))
     with _figure(path, height=4.2) as axes:
-        for i, (name, rows) in enumerate(runs.items()):
+        for name, rows in runs.items():
             points = [(row[x], row[y]) for row in rows if x in row and row.get(y) is not None]
+            group = groups.index(name.rpartition("/")[0] or name)
             if points:
                 axes.plot(
                     *zip(*points, strict=True),
-                    color=LINES[i % len(LINES)],
-                    linestyle=("-", "--", ":")[i // len(LINES) % 3],
-                    linewidth=1.8,
-                    label=name,
+                    color=LINES[group % len(LINES)],
+                    linestyle=("-", "--", ":")[group // len(LINES) % 3],
+                    linewidth=1.4,
+                    alpha=0.85,
+                    label=groups[group],
                 )
         axes.set_xlabel(x)
-        axes.set_ylabel(y)
         axes.set_title(y)
-        if axes.get_legend_handles_labels()[0]:
-            axes.legend(loc="best")
+        _one_each(axes, groups)
     return path
 
 
@@ -171,12 +173,13 @@ def _figure(path: Path, *, height: float) -> Iterator[Any]:
         figure.savefig(path)
 
 
-def _one_each(axes: Any) -> None:
+def _one_each(axes: Any, order: Iterable[str]) -> None:
+    """A legend beside the axes with each label once."""
     handles = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
-    ordered = [role for role in ROLES if role in handles]
+    ordered = [label for label in order if label in handles]
     if len(ordered) > 1:
         axes.legend(
-            [handles[role] for role in ordered], ordered, loc="center left", bbox_to_anchor=(1.01, 0.5), fontsize=9
+            [handles[label] for label in ordered], ordered, loc="center left", bbox_to_anchor=(1.01, 0.5), fontsize=9
         )
 
 

@@ -13,8 +13,8 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from limbeck.errors import LimbeckError, near_matches
+from limbeck.evaluation.base import Metric, Statistics
 from limbeck.evaluation.bootstrap import Comparison, Interval, interval, paired_bootstrap
-from limbeck.evaluation.metrics import Metric, Statistics
 from limbeck.systems.claims import Claim, Judged, judge
 
 Role = Literal["teacher", "baseline", "method", "ablation"]
