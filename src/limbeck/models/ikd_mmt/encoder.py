@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
-from transformers.modeling_outputs import ModelOutput
+from transformers.utils.generic import ModelOutput
 
 from limbeck.models.dropout import ByteDropout
 from limbeck.models.ikd_mmt.configuration import IKDMMTConfig
@@ -85,6 +85,7 @@ class MultimodalEncoder(nn.Module):
     def __init__(self, config: IKDMMTConfig) -> None:
         super().__init__()
         self.config = config
+        self.pad = config.pad_token_id or 0
         self.embedding = nn.Embedding(config.vocab_size, config.d_model, padding_idx=config.pad_token_id)
         self.scale = math.sqrt(config.d_model)
         self.positions = Positions(config.d_model)
@@ -119,7 +120,7 @@ class MultimodalEncoder(nn.Module):
         Raises:
             ValueError: If visual features are missing or not wanted, or a sentence has no token.
         """
-        mask = input_ids.ne(self.embedding.padding_idx) if attention_mask is None else attention_mask.bool()
+        mask = input_ids.ne(self.pad) if attention_mask is None else attention_mask.bool()
         text = self.embed(input_ids)
         counted = mask.unsqueeze(-1)
         sentence = text.masked_fill(~counted, 0.0).sum(1) / counted.sum(1).clamp(min=1)

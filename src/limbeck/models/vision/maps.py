@@ -59,7 +59,7 @@ def names_at(maps: Sequence[MapSpec], grain: Grain) -> tuple[str, ...]:
     """The names of the maps that are compared at a grain: all that are at least as coarse.
 
     Example:
-        >>> maps = [MapSpec("image", 3, 32, 32, "model"), MapSpec("stage1", 8, 16, 16), MapSpec("top", 9, 8, 8, "model")]
+        >>> maps = [MapSpec("image", 3, 8, 8, "model"), MapSpec("stage1", 8, 4, 4), MapSpec("top", 16, 2, 2, "model")]
         >>> names_at(maps, "model"), names_at(maps, "block")
         (('image', 'top'), ('image', 'stage1', 'top'))
     """

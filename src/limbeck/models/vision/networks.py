@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -73,7 +74,7 @@ def efficientnet_lite0(size: int = 224) -> VisionNetwork:
     return VisionNetwork(network, sites, grains, size, (pixel[0],) * 3, (pixel[1],) * 3)
 
 
-def _stage_ends(network: nn.Module) -> list[int]:
+def _stage_ends(network: Any) -> list[int]:
     """The last block of each stage: where the next one changes the number of channels."""
     widths = [block._bn2.num_features for block in network._blocks]
     return [index for index in range(len(widths)) if index + 1 == len(widths) or widths[index] != widths[index + 1]]
@@ -83,18 +84,19 @@ def transformers_backbone(name: str, size: int = 224) -> VisionNetwork:
     """Any vision backbone of `transformers`, by a local folder or a hub name; a map for each of its stages.
 
     Args:
-        name: What ``AutoBackbone.from_pretrained`` takes.
+        name: A folder, or the name of a model on the hub.
         size: Height and width of the pictures.
 
     Raises:
         LimbeckError: If there is no such backbone.
     """
-    from transformers import AutoBackbone, AutoConfig
+    from transformers import MODEL_FOR_BACKBONE_MAPPING, AutoConfig
 
     try:
         config = AutoConfig.from_pretrained(name)
         stages = [stage for stage in getattr(config, "stage_names", []) if stage != "stem"]
-        network = AutoBackbone.from_pretrained(name, out_features=stages)
+        backbone: Any = MODEL_FOR_BACKBONE_MAPPING[type(config)]
+        network = backbone.from_pretrained(name, out_features=stages)
     except (OSError, ValueError, KeyError) as error:
         raise LimbeckError(f"vision network {name!r}: {' '.join(str(error).split())[:300]}") from None
     wrapped = _Stages(network, stages)
