@@ -243,6 +243,7 @@ def lay_out(facts: Facts, seed: int, stream: int, index: Ints, image_size: int) 
     large = np.isin(quality, [english.index("big"), english.index("tall")])
     scale = np.where(child, 1, 2) - np.where(small, np.where(child, 1, 2), 0) + large
     scale = np.where(frame[:, None] == Frame.GARMENT, np.where(np.arange(6) == _BURDEN, scale[:, :1], scale), scale)
+    scale[:, _BURDEN] = np.where(frame == Frame.RELATIVE, 0, scale[:, _BURDEN])
     side = np.array(_sides(image_size))[scale]
 
     colour = facts.colour[rows[:, None], source]
@@ -310,7 +311,7 @@ def _places(facts: Facts, draws: Draws, side: Floats) -> tuple[Floats, Floats, F
     x[:, _COMPANY] = np.where(apart, x[:, _OBJECT] - 0.17, x[:, _ACTOR] + 0.15)
     base[:, _COMPANY] = np.where(apart, base[:, _OBJECT] - 0.02, base[:, _ACTOR] + 0.03)
     held = frame == Frame.RELATIVE
-    x[:, _BURDEN] = np.where(held, x[:, _ACTOR] + 0.11, x[:, _ACTOR] - 0.14)
+    x[:, _BURDEN] = np.where(held, x[:, _ACTOR] + 0.15, x[:, _ACTOR] - 0.14)
     base[:, _BURDEN] = np.where(held, base[:, _ACTOR] - 0.06, base[:, _ACTOR] - 0.03)
     for column in (_COMPANY, _BURDEN):
         depth[:, column] = depth[:, _ACTOR] + base[:, column] - base[:, _ACTOR]

@@ -15,7 +15,7 @@ from limbeck.world.streams import Bools, Draws, Floats, Ints, hashed
 
 SETTINGS = tuple(SETTING_NOUNS)
 
-_LONGEST = 15  # English words; French and German come out at most one longer
+_LONGEST = 16  # words in any of the languages
 
 
 class Role(IntEnum):
@@ -51,8 +51,9 @@ _HAS_OBJECT = np.isin(np.arange(10), [Frame.PLAIN, Frame.GARMENT, Frame.THERE, F
 _MAY_LACK_PLACE = np.isin(np.arange(10), [Frame.PLAIN, Frame.GARMENT, Frame.RELATIVE, Frame.WHILE])
 _HAS_ACTOR = ~np.isin(np.arange(10), [Frame.THERE, Frame.PREDICATE])
 _SINGLE_ACTOR = np.isin(np.arange(10), [Frame.GARMENT, Frame.RELATIVE, Frame.COMPANION, Frame.WHILE])
-_BASE_LENGTH = np.array([5, 3, 3, 8, 4, 5, 9, 5, 6, 9])
-_PREPOSITION_LENGTH = np.array([1, 2, 1, 3, 1, 1, 1, 1])
+# Words without place and adjectives, and words of a preposition: each in the language that needs most of them.
+_BASE_LENGTH = np.array([5, 3, 3, 8, 5, 5, 9, 5, 6, 10])
+_PREPOSITION_LENGTH = np.array([3, 3, 1, 3, 1, 1, 1, 2])
 
 
 @dataclass(frozen=True)
@@ -134,6 +135,10 @@ class _Options:
     stand_under: Bools
     colours: Ints  # (kinds, most), padded with -1
     colour_count: Ints
+    particles: Ints  # words beyond the first that a verb takes, by verb id and 0 in the last row
+    adult: Bools
+    material: Bools  # by adjective id
+    following: Ints  # the next kind of the group
 
     @classmethod
     def of(cls, words: Lexicon) -> _Options:
@@ -148,7 +153,20 @@ class _Options:
         for row, ids in zip(colours, allowed, strict=True):
             row[: len(ids)] = ids
         has = {flag: np.array([flag in noun.flags for noun in words.nouns]) for flag in ("hold", "on", "under")}
-        return cls(has["hold"], has["on"], has["under"], colours, np.array([len(ids) for ids in allowed]))
+        following = np.arange(len(words.nouns))
+        for group in ("person", "animal", "thing"):
+            following[words.kinds(group)] = np.roll(words.kinds(group), -1)
+        return cls(
+            has["hold"],
+            has["on"],
+            has["under"],
+            colours,
+            np.array([len(ids) for ids in allowed]),
+            np.array([verb.particle_words for verb in words.verbs] + [0]),
+            np.array([noun.kind in ("man", "woman") or noun.group == "profession" for noun in words.nouns]),
+            np.array([adjective.group == "material" for adjective in words.adjectives]),
+            following,
+        )
 
 
 @lru_cache(maxsize=1)
@@ -223,8 +241,6 @@ def sample(
     obj = np.where(thing_item & ~item_at_place, sense_kind, obj)
     place = np.where(with_context & context_at_place, context, neutral_place)
     place = np.where(item_at_place, sense_kind, place)
-    kind[:, Role.OBJECT] = np.where(has_object, obj, -1)
-    kind[:, Role.PLACE] = np.where(has_place, place, -1)
     actor = np.where(person_item, sense_kind, draws.pick(words.kinds("person")))
     kind[:, Role.ACTOR] = np.where(has_actor, actor, -1)
     second = np.full(count, -1)
@@ -235,7 +251,14 @@ def sample(
         (Frame.WHILE, "person"),
     ):
         second = np.where(frame == of_frame, draws.pick(words.kinds(group)), second)
+    # No two of a kind, which a reader could not tell apart.
+    for taken in (actor, obj) * 2:
+        second = np.where(second == taken, options.following[second], second)
+    for taken in (actor, second, obj) * 3:
+        place = np.where(place == taken, options.following[place], place)
     kind[:, Role.SECOND] = second
+    kind[:, Role.OBJECT] = np.where(has_object, obj, -1)
+    kind[:, Role.PLACE] = np.where(has_place, place, -1)
     decor = nouns.kind[setting, draws.weighted(nouns.weights)]
     kind[:, Role.DECOR] = np.where(draws.chance(0.5) & (decor != context), decor, -1)
 
@@ -249,6 +272,10 @@ def sample(
     definite = np.stack([draws.chance(p) for p in (0.3, 0.2, 0.4, 0.6, 0.0)], axis=1)
     definite[:, Role.ACTOR] |= frame == Frame.GARMENT
     definite[:, Role.SECOND] |= frame == Frame.GARMENT
+    # L'homme attend devant l'arbre would be too short, so only one of two is definite.
+    brief = np.isin(frame, [Frame.REST, Frame.MOVE])
+    definite[:, Role.PLACE] &= ~(brief & definite[:, Role.ACTOR])
+    definite[:, Role.OBJECT] &= ~((frame == Frame.PLAIN) & ~has_place & definite[:, Role.ACTOR])
     definite[:, Role.OBJECT] = (definite[:, Role.OBJECT] | (frame == Frame.PREDICATE)) & (frame != Frame.THERE)
 
     # What they do, and where.
@@ -269,12 +296,13 @@ def sample(
 
     # Adjectives and the progressive, while the sentence has room. What keeps it from being too short comes first.
     place_length = np.where(has_place, _PREPOSITION_LENGTH[preposition] + 2, 0)
-    particles = np.array([bool(one.english[3]) for one in words.verbs] + [False]).astype(np.int64)
+    particles = options.particles
     room = _LONGEST - _BASE_LENGTH[frame] - place_length - particles[verb] - particles[second_verb]
+    room -= ((number > 1) & definite).sum(axis=1)  # the two boats
     quality = np.full((count, len(Role)), -1)
     colour = np.full((count, len(Role)), -1)
 
-    def grant(wanted: Bools, forced: Bools, cost: int = 1) -> Bools:
+    def grant(wanted: Bools, forced: Bools, cost: int | Ints = 1) -> Bools:
         nonlocal room
         granted = forced | (wanted & (room >= cost))
         room = room - cost * granted
@@ -297,7 +325,9 @@ def sample(
         if of_colour:
             option = (draws.uniform() * options.colour_count[kind[:, role]]).astype(np.int64)
             adjective = options.colours[kind[:, role], option]
-            granted = grant(wanted & has_colour[:, role], forced & present)
+            # French has a phrase for a material.
+            cost = 1 + options.material[adjective]
+            granted = grant(wanted & has_colour[:, role], forced & present, cost)
             colour[:, role] = np.where(granted, adjective, -1)
         else:
             granted = grant(wanted, forced & present)
@@ -314,6 +344,9 @@ def _quality(words: Lexicon, draws: Draws, kind: Ints) -> Ints:
     """An adjective that fits the kind: people are tired, things are new."""
     groups = np.array([noun.group for noun in words.nouns])[kind]
     quality = draws.pick(words.adjective_ids("any"))
-    person = draws.pick([*words.adjective_ids("person"), words.adjective_ids("any")[2]])
-    quality = np.where(np.isin(groups, ["person", "profession"]), person, quality)
+    size, great, old, *_ = words.adjective_ids("any")
+    child = draws.pick([size, great, *words.adjective_ids("person")])
+    adult = draws.pick([old, *words.adjective_ids("adult", "person")])
+    quality = np.where(groups == "person", child, quality)
+    quality = np.where(_options().adult[kind], adult, quality)
     return np.where(groups == "thing", draws.pick(words.adjective_ids("any", "thing")), quality)

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from limbeck.world.ambiguity import AmbiguousItem, item_of
 from limbeck.world.grammar import SENTENCE, Clause, NounPhrase
 from limbeck.world.image import Layout, draw, draw_masks, lay_out
-from limbeck.world.lexicon import LANGUAGES, lexicon
+from limbeck.world.lexicon import language_of, lexicon
 from limbeck.world.scene import PREPOSITIONS, SETTINGS, Facts, Frame, Role
 from limbeck.world.splits import Split
 from limbeck.world.streams import Bools, Ints
@@ -100,11 +100,8 @@ class Scenes:
         Raises:
             ValueError: There is no such language.
         """
-        for known in LANGUAGES:
-            if known == language:
-                sentence = SENTENCE[known]
-                return [sentence(clause) for clause in self.clauses]
-        raise ValueError(f"no language {language!r}: choose from {', '.join(LANGUAGES)}")
+        sentence = SENTENCE[language_of(language)]
+        return [sentence(clause) for clause in self.clauses]
 
     @cached_property
     def clauses(self) -> list[Clause]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from limbeck.world.ambiguity import AmbiguityRow
-from limbeck.world.lexicon import LANGUAGES, Language, Noun, lexicon
+from limbeck.world.lexicon import Language, Noun, language_of, lexicon
 from limbeck.world.scene import SETTINGS, sample
 from limbeck.world.scenes import Scenes
 from limbeck.world.splits import Split
@@ -111,7 +111,7 @@ class World:
         )
         return Scenes(self, split, index, facts)
 
-    def ambiguity_report(self, language: Language, sample_size: int = 20_000) -> list[AmbiguityRow]:
+    def ambiguity_report(self, language: str, sample_size: int = 20_000) -> list[AmbiguityRow]:
         """How each ambiguous word stands in the generated sentences.
 
         The text settles a word that the setting decides when it names a thing of the setting, and a profession when it
@@ -124,8 +124,7 @@ class World:
         Raises:
             ValueError: The language is unknown.
         """
-        if language not in LANGUAGES:
-            raise ValueError(f"no language {language!r}: choose from {', '.join(LANGUAGES)}")
+        known = language_of(language)
         lexemes = lexicon()
         scenes = self.scenes("train", count=sample_size)
         facts, settled = scenes.facts, scenes.settled_by_text
@@ -133,7 +132,7 @@ class World:
         for word in self.words:
             senses = lexemes.senses_by_word()[word]
             here = np.isin(facts.sense, [lexemes.senses.index(sense) for sense in senses])
-            translations = tuple(_lemma(lexemes.nouns[sense.kind], language) for sense in senses)
+            translations = tuple(_lemma(lexemes.nouns[sense.kind], known) for sense in senses)
             rows.append(
                 AmbiguityRow(
                     word,

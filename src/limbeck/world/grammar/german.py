@@ -110,6 +110,9 @@ def place(clause: Clause) -> str:
     if clause.place is None:
         return ""
     preposition, case = _PREPOSITIONS[clause.preposition]
+    if case == "gen" and is_plural(clause.place) and clause.place.determiner != "the":
+        # Without an article nothing would show the genitive.
+        preposition, case = f"{preposition} von", "dat"
     text = f"{preposition} {phrase(clause.place, case)}"
     for long, short in _CONTRACTIONS.items():
         if text.startswith(long + " "):

@@ -9,11 +9,11 @@ from functools import cached_property, lru_cache
 
 from limbeck.world.lexicon.adjectives import ADJECTIVES
 from limbeck.world.lexicon.ambiguous import BY_FIGURE, BY_SETTING
-from limbeck.world.lexicon.entries import LANGUAGES, Adjective, Language, Noun, Verb
+from limbeck.world.lexicon.entries import LANGUAGES, Adjective, Language, Noun, Verb, language_of
 from limbeck.world.lexicon.nouns import NEUTRAL_NOUNS, SETTING_NOUNS
 from limbeck.world.lexicon.verbs import VERBS
 
-__all__ = ["LANGUAGES", "Adjective", "Language", "Lexicon", "Noun", "Sense", "Verb", "lexicon"]
+__all__ = ["LANGUAGES", "Adjective", "Language", "Lexicon", "Noun", "Sense", "Verb", "language_of", "lexicon"]
 
 
 @dataclass(frozen=True)

@@ -13,14 +13,16 @@ ADJECTIVES = {
         strange    | seltsam          | étrange étrange étranges étranges after
     """,
     "thing": """
-        new        | neu              | nouveau nouvelle nouveaux nouvelles before nouvel
+        new        | neu              | neuf neuve neufs neuves after
         heavy      | schwer           | lourd lourde lourds lourdes after
         dirty      | schmutzig        | sale sale sales sales after
         clean      | sauber           | propre propre propres propres after
     """,
-    "person": """
+    "adult": """
         young      | jung             | jeune jeune jeunes jeunes before
         tall       | groß             | grand grande grands grandes after
+    """,
+    "person": """
         happy      | glücklich        | heureux heureuse heureux heureuses after
         tired      | müd müde         | fatigué fatiguée fatigués fatiguées after
         sad        | traurig          | triste triste tristes tristes after

@@ -13,6 +13,18 @@ LANGUAGES: tuple[Language, ...] = ("en", "de", "fr")
 _FRENCH_VOWELS = tuple("aàâeéèêëiîïoôuùûœh")
 
 
+def language_of(name: str) -> Language:
+    """The language of a name.
+
+    Raises:
+        ValueError: There is no such language.
+    """
+    for language in LANGUAGES:
+        if language == name:
+            return language
+    raise ValueError(f"no language {name!r}: choose from {', '.join(LANGUAGES)}")
+
+
 @dataclass(frozen=True, eq=False)
 class EnglishNoun:
     """An English noun; ``plural_only`` for *glasses*."""
@@ -52,7 +64,7 @@ class GermanNoun:
         if re.search(r"(s|ß|x|z|sch|st)$", self.singular):
             return self.singular + ("ses" if self.singular.endswith(("bus", "bis")) else "es")
         one_syllable = len(re.findall(r"[aeiouäöüy]+", self.singular.lower())) == 1
-        return self.singular + ("es" if one_syllable and self.singular[-1] in "bdgknt" else "s")
+        return self.singular + ("es" if one_syllable and re.search(r"([bdgkt]|nn)$", self.singular) else "s")
 
     @cached_property
     def oblique(self) -> str:
@@ -162,6 +174,11 @@ class Verb:
     german: tuple[str, str, str]
     french: tuple[str, str]
 
+    @property
+    def particle_words(self) -> int:
+        """How many words beyond the verb itself it takes, in the language that needs most."""
+        return max(bool(self.english[3]), bool(self.german[2]), "+" in self.french[0] or "_" in self.french[0])
+
     @classmethod
     def parse(cls, group: str, line: str) -> Verb:
         """Read one line of the verb table (see `limbeck.world.lexicon.verbs`)."""
@@ -181,7 +198,7 @@ class Adjective:
     """An adjective or a material.
 
     Args:
-        group: ``any``, ``thing``, ``person``, ``colour`` or ``material``.
+        group: ``any``, ``thing``, ``adult``, ``person``, ``colour`` or ``material``.
         german: Stem before endings, or the first part of a compound for a material.
         german_predicate: The form after *ist*.
         french: Masculine, feminine, masculine plural, feminine plural; a material has its one phrase.

@@ -112,7 +112,7 @@ SETTING_NOUNS = {
         dragon               | m* Drache Drachen               | m dragon                 | colour
         crown                | f Krone Kronen                  | f couronne               | hold
         candle               | f Kerze Kerzen                  | f bougie                 | hold colour
-        armour               | f Rüstung Rüstungen             | f armure                 |
+        torch torches        | f Fackel Fackeln                | f torche                 | hold
         drawbridge           | f Zugbrücke Zugbrücken          | m pont-levis ponts-levis | under
         banner               | n Banner Banner                 | f bannière               | hold colour under
         fireplace            | m Kamin Kamine                  | f cheminée               | stone

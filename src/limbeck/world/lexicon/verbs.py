@@ -26,9 +26,9 @@ VERBS = {
         clean cleans cleaning                        | putzt putzen                | nettoie nettoient
         buy buys buying                              | kauft kaufen                | achète achètent
         sell sells selling                           | verkauft verkaufen          | vend vendent
-        pull pulls pulling                           | zieht ziehen                | tire tirent
+        show shows showing                           | zeigt zeigen                | montre montrent
         hide hides hiding                            | versteckt verstecken        | cache cachent
-        bring brings bringing along                  | bringt bringen mit          | apporte apportent
+        lift lifts lifting                           | hebt heben hoch             | soulève soulèvent
     """,
     # What people and animals do without an object ...
     "rest": """
@@ -50,7 +50,7 @@ VERBS = {
         smile smiles smiling                         | lächelt lächeln             | sourit sourient
         work works working                           | arbeitet arbeiten           | travaille travaillent
         cry cries crying                             | weint weinen                | pleure pleurent
-        kneel kneels kneeling                        | kniet knien                 | est_à_genoux sont_à_genoux
+        shout shouts shouting                        | ruft rufen                  | crie crient
     """,
     "move": """
         run runs running                             | rennt rennen                | court courent
