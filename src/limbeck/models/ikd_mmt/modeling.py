@@ -81,6 +81,14 @@ class IKDMMTForTranslation(PreTrainedModel, GenerationMixin):
         """Logits over the vocabulary, by the shared embedding matrix."""
         return F.linear(states, self.encoder.embedding.weight)
 
+    def imagined(self, encoded: EncoderOutput) -> Float[Tensor, "b channels"]:
+        """Imagination's guess of the picture's pooled vector, from the encoder's mean state."""
+        if self.imagine is None or encoded.last_hidden_state is None or encoded.mask is None:
+            raise ValueError(f"a model with visual={self.config.visual!r} imagines no vector")
+        counted = encoded.mask.unsqueeze(-1)
+        mean = encoded.last_hidden_state.masked_fill(~counted, 0.0).sum(1) / counted.sum(1).clamp(min=1)
+        return self.imagine(mean)
+
     def shift_right(self, labels: Int[Tensor, "b t"]) -> Int[Tensor, "b t"]:
         """Decoder inputs for labels: the start token, then all labels but the last."""
         start = labels.new_full((len(labels), 1), self.config.decoder_start_token_id)

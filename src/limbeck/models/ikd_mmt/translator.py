@@ -1,0 +1,144 @@
+"""From sentences to sentences, with a model folder and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedTokenizerFast
+
+from limbeck.data.batching import pad_ids
+from limbeck.errors import LimbeckError
+from limbeck.models.ikd_mmt.modeling import IKDMMTForTranslation
+from limbeck.models.ikd_mmt.search import Hypothesis, SearchOptions, search
+
+Progress = Callable[[int], None]
+
+
+class Translator:
+    """A model with its tokenizer.
+
+    Args:
+        model: The model; it is put into eval mode.
+        tokenizer: Its tokenizer.
+        options: How to search.
+        batch_tokens: Padded source tokens a batch.
+        max_source_tokens: A longer sentence is cut there, and ``warn`` is told.
+        warn: Told of what was done to a sentence, with its number from 1.
+    """
+
+    def __init__(
+        self,
+        model: IKDMMTForTranslation,
+        tokenizer: PreTrainedTokenizerFast,
+        options: SearchOptions | None = None,
+        *,
+        batch_tokens: int = 4096,
+        max_source_tokens: int = 512,
+        warn: Callable[[str], None] | None = None,
+    ) -> None:
+        self.model = model.eval()
+        self.tokenizer = tokenizer
+        self.options = options or SearchOptions()
+        self.batch_tokens = batch_tokens
+        self.max_source_tokens = max_source_tokens
+        self.warn = warn or (lambda message: None)
+
+    @classmethod
+    def load(cls, folder: str | Path, options: SearchOptions | None = None, *, device: str = "cpu") -> Translator:
+        """Load a saved model folder.
+
+        Raises:
+            LimbeckError: If the folder is missing, or holds no whole model of this kind; the message says which.
+        """
+        folder = Path(folder)
+        for name in ("config.json", "model.safetensors", "tokenizer.json"):
+            if not (folder / name).is_file():
+                raise LimbeckError(
+                    f"{folder}: no file {name!r} in it; expected a model folder as `limbeck train` saves"
+                )
+        try:
+            model: IKDMMTForTranslation = IKDMMTForTranslation.from_pretrained(str(folder))
+            tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
+        except Exception as error:
+            raise LimbeckError(f"{folder}: not a model that can be loaded: {' '.join(str(error).split())}") from None
+        model.to(device=torch.device(device))
+        return cls(model, tokenizer, options)
+
+    def save(self, folder: str | Path) -> None:
+        """Save model and tokenizer; ``from_pretrained`` of both, and :meth:`load`, read them."""
+        self.model.save_pretrained(folder)
+        self.tokenizer.save_pretrained(folder)
+
+    def translate(
+        self,
+        sentences: Sequence[str],
+        *,
+        visual: Callable[[Sequence[int]], tuple[Tensor, Tensor]] | None = None,
+        progress: Progress | None = None,
+    ) -> list[str]:
+        """Translate sentences; the order is kept, and empty sentences stay empty.
+
+        Args:
+            sentences: What to translate.
+            visual: For a model that reads pictures: from sentence numbers to top maps and which have one.
+            progress: Told how many sentences were done.
+        """
+        return [
+            self._text(best[0]) if best else "" for best in self.search(sentences, visual=visual, progress=progress)
+        ]
+
+    def stream(self, lines: Iterable[str], *, window: int = 2000) -> Iterator[str]:
+        """Translate lines as they come, a window at a time, so that memory does not grow with the input."""
+        lines = iter(lines)
+        while batch := list(islice(lines, window)):
+            yield from self.translate(batch)
+
+    def search(
+        self,
+        sentences: Sequence[str],
+        *,
+        visual: Callable[[Sequence[int]], tuple[Tensor, Tensor]] | None = None,
+        progress: Progress | None = None,
+    ) -> list[list[Hypothesis]]:
+        """All hypotheses of each sentence, best first; none for an empty one."""
+        filled = [number for number, sentence in enumerate(sentences) if sentence.strip()]
+        ids = dict(zip(filled, self.tokenizer([sentences[n] for n in filled]).input_ids, strict=True)) if filled else {}
+        for number in filled:
+            if len(ids[number]) > self.max_source_tokens:
+                self.warn(f"sentence {number + 1}: {len(ids[number])} tokens, cut to {self.max_source_tokens}")
+                ids[number] = [*ids[number][: self.max_source_tokens - 1], ids[number][-1]]
+        found: list[list[Hypothesis]] = [[] for _ in sentences]
+        for batch in self._batches(sorted(filled, key=lambda number: len(ids[number])), ids):
+            inputs, _ = pad_ids([ids[number] for number in batch], int(self.tokenizer.pad_token_id))
+            features, present = visual(batch) if visual is not None else (None, None)
+            device = self.model.device
+            hypotheses = search(
+                self.model,
+                inputs.to(device),
+                self.options,
+                visual_features=None if features is None else features.to(device),
+                visual_mask=None if present is None else present.to(device),
+            )
+            for number, best in zip(batch, hypotheses, strict=True):
+                found[number] = best
+            if progress is not None:
+                progress(len(batch))
+        return found
+
+    def _batches(self, order: Sequence[int], ids: dict[int, list[int]]) -> Iterator[list[int]]:
+        """Sentences of like length together; sorted from short to long, the last of a batch is its longest."""
+        batch: list[int] = []
+        for number in order:
+            if batch and len(ids[number]) * (len(batch) + 1) > self.batch_tokens:
+                yield batch
+                batch = []
+            batch.append(number)
+        if batch:
+            yield batch
+
+    def _text(self, hypothesis: Hypothesis) -> str:
+        return str(self.tokenizer.decode(hypothesis.tokens, skip_special_tokens=True))
