@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import lru_cache
 
 import numpy as np
@@ -22,6 +22,7 @@ _ACTOR, _COMPANY, _BURDEN, _OBJECT, _EXTRA, _PLACE = range(MAX_OBJECTS)
 
 _SIZES = (0.27, 0.33, 0.40, 0.49)  # sides of the patches as shares of the image's side
 _NOISE = 10.0  # grey levels either way
+_PIXELS_AT_ONCE = 2**19  # keeps the floats of a batch within the cache, and huge batches within memory
 _FINE = 3  # each pixel of a sprite is the mean of 3 x 3
 
 
@@ -139,7 +140,7 @@ def atlas(side: int) -> Atlas:
     sprites = [rasterise(_designs()[noun.kind][1], side) for noun in lexicon().nouns]
     cover = np.stack([sprite.cover for sprite in sprites])
     box = []
-    for patch in cover > 0.5:
+    for patch in cover >= 0.5 * cover.max(axis=(1, 2), keepdims=True):  # nothing fills a pixel of the tiniest
         rows, columns = np.nonzero(patch.any(axis=1))[0], np.nonzero(patch.any(axis=0))[0]
         box.append((columns[0], rows[0], columns[-1] + 1, rows[-1] + 1))
     return Atlas(
@@ -185,6 +186,12 @@ class Layout:
     mirrored: Bools
     scene: npt.NDArray[np.uint64]
     image_size: int
+
+    def part(self, rows: slice) -> Layout:
+        """The layout of some of the pictures."""
+        arrays = {field.name: getattr(self, field.name) for field in fields(self)}
+        size = arrays.pop("image_size")
+        return Layout(**{name: array[rows] for name, array in arrays.items()}, image_size=size)
 
     def boxes(self) -> npt.NDArray[np.float32]:
         """Boxes in pixels, 0 where there is no object. Shape ``(count, 6, 4)``."""
@@ -328,6 +335,16 @@ def _places(facts: Facts, draws: Draws, side: Floats) -> tuple[Floats, Floats, F
 
 def draw(layout: Layout, setting: Ints) -> npt.NDArray[np.uint8]:
     """Draw the pictures, back to front, on the backdrop of their setting. Shape ``(count, size, size, 3)``."""
+    size, count = layout.image_size, len(layout.kind)
+    pictures = np.empty((count, size, size, 3), np.uint8)
+    some = max(1, _PIXELS_AT_ONCE // size**2)
+    for start in range(0, count, some):
+        part = slice(start, start + some)
+        pictures[part] = _draw(layout.part(part), setting[part])
+    return pictures
+
+
+def _draw(layout: Layout, setting: Ints) -> npt.NDArray[np.uint8]:
     size, count = layout.image_size, len(layout.kind)
     backdrop = _backdrops(size)
     both = np.stack([backdrop, backdrop[:, :, ::-1]], axis=1)

@@ -65,6 +65,8 @@ def phrase(np: NounPhrase) -> str:
 
 def join(preposition: str, following: str) -> str:
     """A preposition and a noun phrase, contracted or elided: *du phare*, *d'une tour*, *au chapeau*."""
+    if preposition.split(" ")[-1] == "de" and following.startswith(("des ", "de ", "d'")):
+        return preposition.removesuffix("de") + following.replace("des ", "de ", 1)  # de swallows the indefinite des
     for apart, together in _CONTRACTIONS.items():
         stem, article = apart.split()
         if (preposition == stem or preposition.endswith((" " + stem, "'" + stem))) and following.startswith(
