@@ -53,6 +53,8 @@ def _inside(form: str, x: Floats, y: Floats) -> Bools:
             inside = radius <= 1
         case "o":
             inside = (radius <= 1) & (radius >= 0.42)
+        case "(":
+            inside = (radius <= 1) & (radius >= 0.6) & (x < 0.5)
         case "n":
             inside = (radius <= 1) & (y < 0.5)
         case "u":

@@ -1,9 +1,10 @@
 r"""How each kind looks, and the backdrop of each setting, as shapes that can be drawn at any size.
 
 A line is ``kind | natural colour | shapes``, carried on by indented lines; a shape is ``form colour x0 y0 x1 y1`` in
-hundredths of the patch, y downwards. Forms: ``r`` rectangle, ``e`` ellipse, ``o`` ring, ``n`` dome, ``u`` bowl, ``t``
-triangle upright, ``v`` triangle on its tip, ``i`` pointing left, ``q`` pointing right, ``d`` diamond, ``/`` and ``\``
-strokes. The colour ``*`` is the one that the scene gives, or else the natural one. ``@kind`` draws another kind first.
+hundredths of the patch, y downwards. Forms: ``r`` rectangle, ``e`` ellipse, ``o`` ring, ``(`` its left half, ``n``
+dome, ``u`` bowl, ``t`` triangle upright, ``v`` triangle on its tip, ``i`` pointing left, ``q`` pointing right, ``d``
+diamond, ``/`` and ``\`` strokes. The colour ``*`` is the one that the scene gives, or else the natural one. ``@kind``
+draws another kind first.
 """
 
 COLOURS = {
@@ -317,7 +318,7 @@ mole:pier   | e | r * 0 50 100 74, r b 0 74 100 100, r d 14 60 22 100, r d 46 60
 seal:stamp  | r | e * 8 28 92 104, e m 22 42 78 90, d * 36 50 64 82, r y 40 4 60 40, r y 32 0 68 8
 seal:animal | d | e * 10 44 90 100, e * 50 14 90 60, i * 0 70 26 100, r k 78 30 84 36, r w 86 40 98 43,
     e k 84 36 92 44, v * 44 74 66 104
-bow:weapon  | n | o * 10 0 110 100, r c 60 -2 120 102, r k 58 4 62 96, r t 20 47 98 53, q d 86 40 100 60
+bow:weapon  | n | ( * 10 0 110 100, r k 56 4 62 96, r t 20 47 98 53, q d 86 40 100 60
 bow:ship    | r | v * 0 30 150 130, r w 0 30 100 38, r w 30 12 100 32, e k 60 46 72 58, r b 0 90 100 100,
     d y 20 48 40 68
 doctor:man  | w | @man, r w 28 28 73 82, r w 18 30 30 56, r w 71 30 83 56, r r 48 46 54 60, r r 43 50 59 56,
@@ -327,7 +328,7 @@ doctor:woman | w | @woman, r w 28 34 73 84, r w 18 34 30 56, r w 71 34 83 56, r 
 nurse:man   | c | @man, r c 28 28 73 68, r c 18 30 30 46, r c 71 30 83 46, r w 36 0 65 9, r r 48 1 53 9
 nurse:woman | c | @woman, t c 18 10 83 86, e s 35 5 66 32, r w 36 0 65 9, r r 48 1 53 9, r w 40 50 61 84
 teacher:man | n | @man, r n 28 28 73 68, r r 47 28 54 56, r k 36 14 65 19, r g 76 30 100 54, r w 80 36 96 40
-teacher:woman | n | @woman, t n 18 10 83 86, e s 35 5 66 32, r k 36 16 65 21, r g 76 30 100 54, r w 80 36 96 40
+teacher:woman | n | @woman, t o 18 10 83 86, e s 35 5 66 32, r k 36 16 65 21, r g 76 30 100 54, r w 80 36 96 40
 student:man | o | @man, r o 28 28 73 66, r b 24 34 34 66, r y 12 42 26 62, t k 24 0 77 10, r k 30 6 71 12
 student:woman | o | @woman, t o 18 10 83 86, e s 35 7 66 32, r b 24 34 34 66, r y 12 42 26 62, t k 24 0 77 10,
     r k 30 6 71 12
