@@ -54,7 +54,7 @@ class PhotoArchive:
 
 
 class StoredFeatures:
-    """Vectors that stand for pictures: pooled features, label vectors, or both side by side.
+    """Vectors that stand for pictures: pooled features or label vectors.
 
     Args:
         ids: The pictures' numbers, ``(n,)``.
@@ -64,7 +64,7 @@ class StoredFeatures:
 
     def __init__(self, ids: NDArray[np.int64], vectors: NDArray[np.float32], name: str) -> None:
         self.name = name
-        self._rows = {int(number): row for row, number in enumerate(ids)}
+        self.rows = {int(number): row for row, number in enumerate(ids)}
         spread = vectors.std(0)
         self.vectors = (vectors - vectors.mean(0)) / np.where(spread > 0, spread, 1.0)
 
@@ -72,13 +72,6 @@ class StoredFeatures:
     def width(self) -> int:
         """Entries of a vector."""
         return int(self.vectors.shape[1])
-
-    def __contains__(self, image_id: int) -> bool:
-        return image_id in self._rows
-
-    def read(self, image_id: int) -> NDArray[np.float32]:
-        """The standardised vector of a picture, ``(width,)``."""
-        return self.vectors[self._rows[image_id]].astype(np.float32)
 
 
 def pooled_features(path: str | Path) -> StoredFeatures:

@@ -122,6 +122,16 @@ class VisionTeacher(LiveTeacher):
             getattr(self, f"mean_{index}").copy_(mean.view(1, -1, 1, 1))
             getattr(self, f"std_{index}").copy_(std.view(1, -1, 1, 1))
 
+    def statistics(self) -> dict[str, Tensor]:
+        """What :meth:`standardise` measured, by map: mean and deviation a channel, ``(2, channels)``."""
+        return {spec.name: torch.stack(self._statistics(spec.name)).flatten(1) for spec in self.maps}
+
+    def load_statistics(self, statistics: Mapping[str, Tensor]) -> None:
+        """Take over what :meth:`statistics` gave."""
+        for spec in self.maps:
+            for kept, given in zip(self._statistics(spec.name), statistics[spec.name], strict=True):
+                kept.copy_(given.view_as(kept))
+
     def _probe(self, size: int, grains: Mapping[str, Grain]) -> tuple[MapSpec, ...]:
         with torch.no_grad():
             hidden = self.signals_of(torch.zeros(1, 3, size, size))

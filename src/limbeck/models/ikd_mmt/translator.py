@@ -6,8 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
-import torch
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import PreTrainedTokenizerFast
 
 from limbeck.data.batching import pad_ids
@@ -16,6 +15,12 @@ from limbeck.models.ikd_mmt.modeling import IKDMMTForTranslation
 from limbeck.models.ikd_mmt.search import Hypothesis, SearchOptions, search
 
 Progress = Callable[[int], None]
+
+
+def move(model: IKDMMTForTranslation, device: str) -> IKDMMTForTranslation:
+    """The model on a device; ``transformers`` wraps ``to`` in a way that type checkers cannot follow."""
+    nn.Module.to(model, device)
+    return model
 
 
 class Translator:
@@ -65,8 +70,7 @@ class Translator:
             tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
         except Exception as error:
             raise LimbeckError(f"{folder}: not a model that can be loaded: {' '.join(str(error).split())}") from None
-        model.to(device=torch.device(device))
-        return cls(model, tokenizer, options)
+        return cls(move(model, device), tokenizer, options)
 
     def save(self, folder: str | Path) -> None:
         """Save model and tokenizer; ``from_pretrained`` of both, and :meth:`load`, read them."""

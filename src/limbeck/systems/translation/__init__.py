@@ -1,0 +1,1 @@
+"""What systems that translate share: corpora, pictures, arms and the training of one."""

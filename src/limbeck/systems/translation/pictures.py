@@ -1,0 +1,180 @@
+"""Where pictures come from, and the vision teacher's maps of them, computed once."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, TensorDataset
+
+from limbeck.batch import Batch
+from limbeck.data.images import PhotoArchive, StoredFeatures, pooled_features, region_labels
+from limbeck.data.translation import PictureMaps
+from limbeck.errors import LimbeckError
+from limbeck.losses.term import Term
+from limbeck.models.vision.maps import MapSpec, names_at
+from limbeck.models.vision.networks import VisionNetwork, efficientnet_lite0, small_cnn, transformers_backbone
+from limbeck.systems.lab import Lab
+from limbeck.systems.translation.corpus import Corpus, Part, WorldCorpus
+from limbeck.systems.translation.recipe import Recipe
+from limbeck.teachers.vision import VisionTeacher
+from limbeck.training.loop import fit
+from limbeck.training.plan import Plan
+from limbeck.training.task import Task
+
+BATCH = 128
+STATISTICS_FROM = 2048
+"""Training pictures over which maps are standardised."""
+
+LABELS = 256
+"""The most frequent labels of regions that are learnt; rarer ones stand in too few pictures."""
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """The pictures of a corpus as the arms need them.
+
+    Args:
+        maps: The vision teacher's maps, from the image up; a single one of 1x1 for stored vectors.
+        teacher: The vision network; ``None`` where there are only stored vectors, and so no KD-2.
+        values: Standardised maps of all pictures, by name, ``(pictures, channels, height, width)``.
+        rows: The row of each picture's number.
+    """
+
+    maps: tuple[MapSpec, ...]
+    teacher: VisionTeacher | None
+    values: dict[str, Tensor]
+    rows: dict[int, int] = field(repr=False)
+
+    def of(self, part: Part) -> PictureMaps:
+        """The maps of one split's sentences."""
+        return PictureMaps(self.values, [self.rows.get(number, -1) for number in part.pictures])
+
+
+def world_pictures(lab: Lab, spec: WorldCorpus, recipe: Recipe, *, steps: int) -> Pictures:
+    """The world's pictures, seen by a small CNN that was trained to name settings and kinds.
+
+    Args:
+        lab: Keeps the trained network.
+        spec: How the corpus is made.
+        recipe: Says which maps are needed.
+        steps: Training steps of the network.
+    """
+    scenes = spec.scenes()
+    size, labels = spec.world.image_size, len(spec.world.label_names)
+    images = {split: torch.from_numpy(part.images()).permute(0, 3, 1, 2) for split, part in scenes.items()}
+    network = small_cnn(labels, size)
+    kept = lab.teacher(
+        "world-cnn",
+        {"world": spec.seed, "size": size, "scenes": spec.sentences, "steps": steps, "labels": labels},
+        lambda: network.network,
+        lambda model: _train_network(model, images["train"], torch.from_numpy(scenes["train"].labels()), steps),
+    )
+    teacher = _teacher(network, kept, recipe)
+    everything = torch.cat(list(images.values()))
+    teacher.standardise(list(everything[:STATISTICS_FROM].split(BATCH)))
+    values = _maps_of(teacher, everything.split(BATCH), recipe)
+    return Pictures(teacher.maps, teacher, values, {number: number for number in range(len(everything))})
+
+
+def photo_pictures(lab: Lab, corpus: Corpus, archive: Path, recipe: Recipe, *, network: str, size: int) -> Pictures:
+    """Real photos, seen by EfficientNet-Lite0 or a backbone of `transformers`; not every sentence has one.
+
+    Args:
+        lab: Its cache keeps the maps.
+        corpus: Says which photos are needed.
+        archive: A :class:`~limbeck.data.images.PhotoArchive`.
+        recipe: Says which maps are needed.
+        network: ``"efficientnet-lite0"``, or what :func:`transformers_backbone` takes.
+        size: Height and width at which photos are shown to it.
+
+    Raises:
+        LimbeckError: If the archive cannot be read, or has none of the corpus's photos.
+    """
+    photos = PhotoArchive(archive)
+    parts = [corpus.train, corpus.val, *corpus.tests.values()]
+    numbers = sorted({number for part in parts for number in part.pictures if number in photos})
+    training = [number for number in dict.fromkeys(corpus.train.pictures) if number in photos]
+    if not training:
+        raise LimbeckError(f"{archive}: none of its {len(photos.ids)} pictures belongs to a training sentence")
+    made = efficientnet_lite0(size) if network == "efficientnet-lite0" else transformers_backbone(network, size)
+    teacher = _teacher(made, made.network, recipe)
+
+    def batches(wanted: Sequence[int]) -> Iterator[Tensor]:
+        for start in range(0, len(wanted), BATCH):
+            read = [photos.read(number, size) for number in wanted[start : start + BATCH]]
+            yield torch.from_numpy(np.stack(read))
+
+    names = names_at(teacher.maps, recipe.grain)
+    key = {"archive": str(archive.resolve()), "network": network, "size": size, "maps": names, "numbers": numbers}
+    place = lab.cache / "maps" / f"{hashlib.sha256(json.dumps(key).encode()).hexdigest()[:24]}.safetensors"
+    if not place.is_file():
+        lab.say(f"computing the maps of {len(numbers)} photos")
+        teacher.standardise(list(batches(training[:STATISTICS_FROM])))
+        values = _maps_of(teacher, batches(numbers), recipe)
+        statistics = {f"statistics/{name}": value.contiguous() for name, value in teacher.statistics().items()}
+        place.parent.mkdir(parents=True, exist_ok=True)
+        partial = place.with_suffix(".partial")
+        save_file({**values, **statistics}, partial)
+        partial.rename(place)
+    stored = load_file(place)
+    teacher.load_statistics({n.removeprefix("statistics/"): v for n, v in stored.items() if "/" in n})
+    values = {name: stored[name] for name in names}
+    return Pictures(teacher.maps, teacher, values, {number: row for row, number in enumerate(numbers)})
+
+
+def stored_pictures(features: Path, kind: Literal["pooled", "labels"]) -> Pictures:
+    """Vectors that stand for pictures: pooled features of a CNN, or labels of regions as people gave them."""
+    read: StoredFeatures = pooled_features(features) if kind == "pooled" else region_labels(features, most=LABELS)
+    values = torch.from_numpy(read.vectors.astype(np.float32))[:, :, None, None]
+    return Pictures((MapSpec(read.name, read.width, 1, 1, "model"),), None, {read.name: values}, read.rows)
+
+
+def _teacher(made: VisionNetwork, network: nn.Module, recipe: Recipe) -> VisionTeacher:
+    """The network as a teacher; maps within stages only where that grain is distilled, for they cost blocks."""
+    sites = {
+        name: path
+        for name, path in made.sites.items()
+        if recipe.grain == "layer" or made.grains.get(name, "block") != "layer"
+    }
+    return VisionTeacher(network, sites, size=made.size, grains=made.grains, mean=made.mean, std=made.std)
+
+
+def _maps_of(teacher: VisionTeacher, batches: Sequence[Tensor] | Iterator[Tensor], recipe: Recipe) -> dict[str, Tensor]:
+    """Standardised maps of the grain, as halves."""
+    names = names_at(teacher.maps, recipe.grain)
+    found: dict[str, list[Tensor]] = {name: [] for name in names}
+    for images in batches:
+        for name, value in teacher.real_maps(images, names).items():
+            found[name].append(value.half())
+    return {name: torch.cat(parts) for name, parts in found.items()}
+
+
+class _Naming(Task):
+    """Multi-label classification of pictures."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__({"naming": 1.0})
+        self.network = network
+
+    def forward(self, batch: Batch) -> dict[str, Term]:
+        logits = self.network((batch["images"].float() / 255.0 - 0.5) / 0.5)
+        losses = nn.functional.binary_cross_entropy_with_logits(logits, batch["labels"], reduction="none")
+        return {"naming": Term.over(losses.sum(1))}
+
+
+def _train_network(network: nn.Module, images: Tensor, labels: Tensor, steps: int) -> None:
+    def collate(rows: list[tuple[Tensor, Tensor]]) -> dict[str, Tensor]:
+        return {"images": torch.stack([row[0] for row in rows]), "labels": torch.stack([row[1] for row in rows])}
+
+    loader = DataLoader(TensorDataset(images, labels), batch_size=BATCH, shuffle=True, collate_fn=collate)
+    plan = Plan(lr=3e-3, warmup=steps // 20, schedule="cosine", max_steps=steps)
+    fit(_Naming(network), loader, plan, progress=False)

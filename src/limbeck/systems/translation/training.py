@@ -1,0 +1,244 @@
+"""The training of one arm with one seed, and what it translates afterwards."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedTokenizerFast
+
+from limbeck.data.translation import PictureMaps, TranslationData
+from limbeck.errors import LimbeckError
+from limbeck.methods.base import Method
+from limbeck.methods.ikd import InversionDistillation
+from limbeck.methods.imagination import Imagination
+from limbeck.models.ikd_mmt.configuration import IKDMMTConfig
+from limbeck.models.ikd_mmt.modeling import IKDMMTForTranslation
+from limbeck.models.ikd_mmt.search import SearchOptions
+from limbeck.models.ikd_mmt.tokenization import train_tokenizer
+from limbeck.models.ikd_mmt.translator import Translator
+from limbeck.models.vision.maps import maps_to_json
+from limbeck.systems.translation.arms import ARMS, Arm
+from limbeck.systems.translation.corpus import Corpus, Part
+from limbeck.systems.translation.pictures import Pictures
+from limbeck.systems.translation.recipe import Recipe
+from limbeck.training.loop import fit
+from limbeck.training.run_folder import RunFolder, write_atomically, write_json
+from limbeck.training.seed import set_seed
+from limbeck.training.translation import TranslationTask
+
+WRONG_PICTURE_SEED = 7919
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What the training of an arm left behind.
+
+    Args:
+        hypotheses: Translations of every test, by its name.
+        budget: What training took: ``steps``, ``tokens``, ``translator_parameters`` and ``seconds``.
+        parameters: Of the whole model at inference.
+    """
+
+    hypotheses: dict[str, list[str]]
+    budget: dict[str, float]
+    parameters: int
+
+    @classmethod
+    def load(cls, folder: Path) -> Trained | None:
+        """What is in an arm's folder; ``None`` where its training has not ended."""
+        done = folder / "done.json"
+        if not done.is_file():
+            return None
+        noted = json.loads(done.read_text(encoding="utf-8"))
+        hypotheses = {
+            name: (folder / "hypotheses" / f"{name}.txt").read_text(encoding="utf-8").split("\n")[:-1]
+            for name in noted["tests"]
+        }
+        return cls(hypotheses, noted["budget"], noted["parameters"])
+
+
+def joint_tokenizer(corpus: Corpus, recipe: Recipe) -> PreTrainedTokenizerFast:
+    """The joint subword vocabulary of the training sentences; the same whoever trains it."""
+    lines = [*corpus.train.source, *corpus.train.target]
+    return train_tokenizer(lines, recipe.vocab_size, split_punctuation=not corpus.tokenized)
+
+
+def build_model(recipe: Recipe, arm: Arm, vocabulary: int, pictures: Pictures | None) -> IKDMMTForTranslation:
+    """An arm's untrained model.
+
+    Raises:
+        LimbeckError: If the arm needs pictures and there are none, or a size does not fit.
+    """
+    if arm.visual != "none" and pictures is None:
+        raise LimbeckError(f"the arm {arm.title!r} needs pictures")
+    try:
+        config = IKDMMTConfig(
+            vocab_size=vocabulary,
+            d_model=recipe.d_model,
+            encoder_layers=recipe.layers,
+            decoder_layers=recipe.layers,
+            num_heads=recipe.heads,
+            ffn_dim=recipe.ffn_dim,
+            dropout=recipe.dropout,
+            kv=recipe.kv,
+            visual=arm.visual,
+            vision_maps=maps_to_json(pictures.maps) if pictures is not None and arm.visual != "none" else [],
+            visual_grid=recipe.visual_grid,
+            unpool=recipe.unpool,
+        )
+    except ValueError as error:
+        raise LimbeckError(str(error)) from None
+    return IKDMMTForTranslation(config)
+
+
+def build_method(recipe: Recipe, arm: Arm, pictures: Pictures | None) -> Method | None:
+    """What pictures teach an arm; ``None`` where nothing is distilled."""
+    if pictures is None or arm.visual not in ("generated", "predicted"):
+        return None
+    if arm.visual == "predicted":
+        return Imagination(pictures.maps[-1])
+    # Stored vectors have no picture for the vision network to look at, so there is no KD-2 for them.
+    kd2 = recipe.kd2 if arm.kd2 and pictures.teacher is not None else 0.0
+    kd1 = recipe.kd1 if arm.kd1 else 0.0
+    if not kd1 and not kd2:
+        return None
+    return InversionDistillation(
+        pictures.maps, pictures.teacher, grain=recipe.grain, distance_name=recipe.distance, kd1=kd1, kd2=kd2
+    )
+
+
+def train_arm(
+    arm: Arm,
+    corpus: Corpus,
+    pictures: Pictures | None,
+    recipe: Recipe,
+    folder: Path,
+    *,
+    seed: int,
+    device: str = "cpu",
+    resume: bool = False,
+    progress: bool = False,
+) -> Trained:
+    """Train an arm, translate every test with it, and keep everything in its folder.
+
+    Args:
+        arm: Which arm.
+        corpus: What it learns from and is tested on.
+        pictures: Their pictures.
+        recipe: How it is trained.
+        folder: Where log, checkpoints, model and hypotheses go.
+        seed: Of the weights, the order and dropout.
+        device: A torch device.
+        resume: Whether to go on with what is in the folder.
+        progress: Whether to show how far it is.
+    """
+    run = RunFolder(folder, resume=resume)
+    run.write_config({"arm": arm.title, "seed": seed, "pair": corpus.pair, **recipe.model_dump(mode="json")})
+    tokenizer = joint_tokenizer(corpus, recipe)
+    set_seed(seed)
+    model = build_model(recipe, arm, len(tokenizer), pictures)
+    method = build_method(recipe, arm, pictures)
+    reads = pictures if method is not None or arm.visual == "given" else None
+    task = TranslationTask(
+        model, method, smoothing=recipe.smoothing, rdrop=recipe.rdrop, pictures=recipe.inverted_pictures
+    )
+    train, val = (_data(part, tokenizer, reads) for part in (corpus.train, corpus.val))
+    history = fit(
+        task,
+        train.loader(recipe.batch_tokens, seed=seed),
+        recipe.plan.model_copy(update={"seed": seed}),
+        run=run,
+        validation_loader=val.loader(recipe.batch_tokens, shuffle=False),
+        resume=resume,
+        progress=progress,
+    )
+    translator = Translator(model, tokenizer, SearchOptions(beams=recipe.beams))
+    translator.save(folder / "model")
+    write_json(folder / "model" / "limbeck.json", _card(corpus))
+    hypotheses = translate_tests(translator, corpus, reads)
+    _write_hypotheses(run, hypotheses)
+    inverse = sum(p.numel() for p in model.encoder.inverse.parameters()) if model.encoder.inverse is not None else 0
+    parameters = sum(p.numel() for p in model.parameters())
+    # Visual tokens and Imagination's head are part of what an arm is, so budgets compare the text translator alone.
+    extra = sum(
+        p.numel() for module in (model.encoder.visual_tokens, model.imagine) if module for p in module.parameters()
+    )
+    budget = {
+        "steps": float(history.steps),
+        "translator_parameters": float(parameters - inverse - extra),
+        "seconds": history.seconds,
+    }
+    write_json(folder / "done.json", {"tests": list(hypotheses), "budget": budget, "parameters": parameters})
+    return Trained(hypotheses, budget, parameters)
+
+
+def translate_with_wrong_pictures(
+    image_must: Path, corpus: Corpus, pictures: Pictures, recipe: Recipe, folder: Path
+) -> None:
+    """Let a trained image-must model translate every test with other sentences' pictures."""
+    start = time.perf_counter()
+    run = RunFolder(folder, resume=True)
+    translator = Translator.load(image_must / "model", SearchOptions(beams=recipe.beams))
+    hypotheses = translate_tests(translator, corpus, pictures, wrong=True)
+    _write_hypotheses(run, hypotheses)
+    noted = json.loads((image_must / "done.json").read_text(encoding="utf-8"))
+    budget = {**noted["budget"], "seconds": time.perf_counter() - start}
+    write_json(folder / "done.json", {"tests": list(hypotheses), "budget": budget, "parameters": noted["parameters"]})
+
+
+def translate_tests(
+    translator: Translator, corpus: Corpus, pictures: Pictures | None, *, wrong: bool = False
+) -> dict[str, list[str]]:
+    """Translate every test; only a model that reads pictures is given any."""
+    found = {}
+    for name, part in corpus.tests.items():
+        visual = None
+        if translator.model.config.visual == "given" and pictures is not None:
+            maps = pictures.of(part)
+            if wrong:
+                maps = maps.shuffled(torch.Generator().manual_seed(WRONG_PICTURE_SEED))
+            visual = _top_maps(maps, pictures.maps[-1].name)
+        found[name] = translator.translate(part.source, visual=visual)
+    return found
+
+
+def _top_maps(maps: PictureMaps, name: str) -> Callable[[Sequence[int]], tuple[Tensor, Tensor]]:
+    def of(sentences: Sequence[int]) -> tuple[Tensor, Tensor]:
+        values, present = maps.of(sentences)
+        top = values[name]
+        features = top.new_zeros(len(sentences), *top.shape[1:])
+        features[present] = top
+        return features, present
+
+    return of
+
+
+def _data(part: Part, tokenizer: PreTrainedTokenizerFast, pictures: Pictures | None) -> TranslationData:
+    return TranslationData(part.source, part.target, tokenizer, None if pictures is None else pictures.of(part))
+
+
+def _card(corpus: Corpus) -> dict[str, str]:
+    source, target = corpus.pair.split("-")
+    return {"text": "tok" if corpus.tokenized else "plain", "source": source, "target": target}
+
+
+def _write_hypotheses(run: RunFolder, hypotheses: dict[str, list[str]]) -> None:
+    for name, lines in hypotheses.items():
+        write_atomically(run.hypotheses / f"{name}.txt", "".join(f"{line}\n" for line in lines))
+
+
+def arm_named(name: str) -> Arm:
+    """An arm by its name.
+
+    Raises:
+        LimbeckError: If there is none of that name.
+    """
+    if name not in ARMS:
+        raise LimbeckError(f"arms: got {name!r}, possible: {', '.join(ARMS)}")
+    return ARMS[name]
