@@ -76,7 +76,8 @@ def run(
 ) -> int:
     """Train in a process of its own; gives its exit code, -9 where it was killed."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.training.killed"])
+    # The latter two are what torch and Accelerate import when an optimiser and a task are made: seconds, each time.
+    context.set_forkserver_preload(["tests.training.killed", "torch._dynamo", "torch.distributed.tensor"])
     process = context.Process(target=train, args=(folder, step, write, more or {}, as_list))
     process.start()
     process.join()

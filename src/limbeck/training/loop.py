@@ -87,7 +87,8 @@ def fit(
         >>> history.steps, round(line.slope.item(), 1)
         (100, 3.0)
     """
-    accelerator = accelerator or Accelerator()
+    # Accelerate does not see processes on CPUs unless it is told that there is nothing else.
+    accelerator = accelerator or Accelerator(cpu=not torch.accelerator.is_available())
     shown = [progress_display()] if progress and accelerator.is_main_process else []
     loop = _Loop(task, loader, plan, run, validate, validation_loader, [*callbacks, *shown], accelerator)
     return loop.run_all(resume=resume)

@@ -12,7 +12,6 @@ from torch import Tensor, nn
 
 from limbeck.batch import Batch
 from limbeck.errors import TrainingError, near_matches
-from limbeck.losses.term import Term
 from limbeck.training.task import Task
 
 
@@ -39,7 +38,8 @@ class StepGradient:
         self.accelerator = accelerator
         self.precision = precision
         self.names: tuple[str, ...] = ()
-        self.dtype = torch.float32
+        wide = any(value.dtype == torch.float64 for value in task.parameters())
+        self.dtype = torch.float64 if wide else torch.float32
 
     def __call__(self, batches: Sequence[Batch]) -> Tensor:
         """Add the gradient of one optimiser step to the parameters.
@@ -110,8 +110,6 @@ class StepGradient:
             if not self.task.weights:
                 raise TrainingError(f"the task weighs no term; its forward gives {_listed(terms)}")
             self.names = tuple(terms)
-            if any(isinstance(term, Term) and term.total.dtype == torch.float64 for term in terms.values()):
-                self.dtype = torch.float64
         if terms.keys() != set(self.names):
             raise TrainingError(
                 f"the terms change between batches: {_listed(self.names)} before, now {_listed(terms)}; "
