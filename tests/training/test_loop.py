@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from accelerate.tracking import GeneralTracker
 from torch import Tensor, nn
 
 from limbeck.batch import Batch
@@ -290,6 +291,43 @@ def test_callback_may_change_weights_and_sees_every_event() -> None:
     history = fit(Line(), line_batches(), plain(log_every=4), callbacks=[Watch()], progress=False)
     assert seen == ["start of 8", "log", "log", "end"]
     assert history.log[1]["grad_norm"] == 0.0
+
+
+class Notebook(GeneralTracker):
+    """Keeps what it is told."""
+
+    name = "notebook"
+    requires_logging_directory = False
+    main_process_only = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rows: list[dict[str, Any]] = []
+        self.config: dict[str, Any] = {}
+        self.closed = False
+
+    @property
+    def tracker(self) -> None:
+        return None
+
+    def store_init_configuration(self, values: dict[str, Any]) -> None:
+        self.config = values
+
+    def log(self, values: dict[str, Any], step: int | None = None, **_: Any) -> None:
+        self.rows.append({"step": step, **values})
+
+    def finish(self) -> None:
+        self.closed = True
+
+
+def test_trackers_get_the_rows() -> None:
+    notebook = Notebook()
+    fit(Line(), line_batches(), plain(), validation_loader=line_batches(), trackers=[notebook], progress=False)
+    assert [row["step"] for row in notebook.rows] == [4, 4, 8, 8]
+    assert notebook.config["lr"] == 1e-2
+    assert notebook.closed
+    with pytest.raises(LimbeckError, match="trackers: "):
+        fit(Line(), line_batches(), plain(), trackers=["tensorbored"], progress=False)
 
 
 class Normed(Task):

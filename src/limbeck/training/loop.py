@@ -9,6 +9,7 @@ from itertools import islice
 
 import torch
 from accelerate import Accelerator
+from accelerate.tracking import GeneralTracker
 from accelerate.utils import DistributedType, broadcast_object_list
 from torch import Tensor
 
@@ -28,6 +29,7 @@ from limbeck.training.schedule import lr_factor
 from limbeck.training.seed import set_seed, undisturbed_randomness
 from limbeck.training.step import StepGradient
 from limbeck.training.task import Task
+from limbeck.training.trackers import Trackers, make_accelerator
 from limbeck.training.validation import on_device, term_means
 from limbeck.training.weights import load_own_state, snapshot
 
@@ -46,6 +48,7 @@ def fit(
     resume: bool = False,
     accelerator: Accelerator | None = None,
     progress: bool = True,
+    trackers: Sequence[str | GeneralTracker] = (),
 ) -> History:
     """Train a task.
 
@@ -64,6 +67,7 @@ def fit(
         resume: Go on from the newest complete checkpoint of ``run``; start where there is none.
         accelerator: One made beforehand; by default one for what there is (CPU, a GPU, ``accelerate launch``).
         progress: Whether to show how far it is, on standard error.
+        trackers: What Accelerate passes the log's rows on to, such as ``"tensorboard"``.
 
     Returns:
         What happened. The task is left with its last weights, in eval mode; with ``plan.restore_best`` the best, with
@@ -87,10 +91,16 @@ def fit(
         >>> history.steps, round(line.slope.item(), 1)
         (100, 3.0)
     """
-    # Accelerate does not see processes on CPUs unless it is told that there is nothing else.
-    accelerator = accelerator or Accelerator(cpu=not torch.accelerator.is_available())
-    shown = [progress_display()] if progress and accelerator.is_main_process else []
-    loop = _Loop(task, loader, plan, run, validate, validation_loader, [*callbacks, *shown], accelerator)
+    if accelerator is None:
+        accelerator = make_accelerator(trackers, None if run is None else run.path)
+    elif trackers:
+        raise LimbeckError("trackers: give them to the accelerator that is made beforehand")
+    told: list[Callback] = [*callbacks]
+    if accelerator.log_with:
+        told.append(Trackers(accelerator, "limbeck" if run is None else run.path.name))
+    if progress and accelerator.is_main_process:
+        told.append(progress_display())
+    loop = _Loop(task, loader, plan, run, validate, validation_loader, told, accelerator)
     return loop.run_all(resume=resume)
 
 
