@@ -40,8 +40,8 @@ def evaluate(
     BLEU, chrF, TER (and METEOR of a language) with their signatures and bootstrap intervals over the segments;
     with a baseline also paired differences and p-values.
     """
+    from limbeck.data.text import check_parallel, read_lines
     from limbeck.evaluation.compare import evaluate_texts, text_metrics
-    from limbeck.evaluation.files import check_parallel, read_lines
 
     if not 0 < level < 1:
         raise LimbeckError(f"--level: got {level}, expected a number between 0 and 1")

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import islice
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerFast
+from transformers.utils import logging
 
 from limbeck.data.batching import pad_ids
 from limbeck.errors import LimbeckError
+from limbeck.models.ikd_mmt.configuration import IKDMMTConfig
 from limbeck.models.ikd_mmt.modeling import IKDMMTForTranslation
 from limbeck.models.ikd_mmt.search import Hypothesis, SearchOptions, search
 
@@ -57,20 +60,42 @@ class Translator:
         """Load a saved model folder.
 
         Raises:
-            LimbeckError: If the folder is missing, or holds no whole model of this kind; the message says which.
+            LimbeckError: If the folder is missing, or holds no whole model of this kind, or there is no such
+                device; the message says which.
         """
         folder = Path(folder)
+        if not folder.is_dir():
+            raise LimbeckError(f"no such folder: {folder}")
         for name in ("config.json", "model.safetensors", "tokenizer.json"):
             if not (folder / name).is_file():
                 raise LimbeckError(
                     f"{folder}: no file {name!r} in it; expected a model folder as `limbeck train` saves"
                 )
         try:
-            model: IKDMMTForTranslation = IKDMMTForTranslation.from_pretrained(str(folder))
-            tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
+            with _quiet():
+                model: IKDMMTForTranslation
+                report: dict[str, Any]
+                model, report = IKDMMTForTranslation.from_pretrained(
+                    str(folder), output_loading_info=True, ignore_mismatched_sizes=True
+                )
+                tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
         except Exception as error:
             raise LimbeckError(f"{folder}: not a model that can be loaded: {' '.join(str(error).split())}") from None
-        return cls(move(model, device), tokenizer, options)
+        # What does not fit is not left to chance: `transformers` would draw it at random and only warn.
+        if model.config.model_type != IKDMMTConfig.model_type:
+            raise LimbeckError(f"{folder}: holds a model of type {model.config.model_type!r}, not a translator")
+        for wrong in ("missing_keys", "unexpected_keys", "mismatched_keys"):
+            if names := sorted(key[0] if isinstance(key, tuple) else key for key in report[wrong]):
+                what = f"{wrong.replace('_', ' ')}: {names[0]}{', ...' * (len(names) > 1)}"
+                raise LimbeckError(f"{folder}: model.safetensors and config.json do not fit, {what}")
+        if len(tokenizer) != model.config.vocab_size:
+            raise LimbeckError(
+                f"{folder}: the tokenizer has {len(tokenizer)} entries and the model {model.config.vocab_size}"
+            )
+        try:
+            return cls(move(model, device), tokenizer, options)
+        except (RuntimeError, AssertionError) as error:
+            raise LimbeckError(f"device {device!r}: {str(error).splitlines()[0]}") from None
 
     def save(self, folder: str | Path) -> None:
         """Save model and tokenizer; ``from_pretrained`` of both, and :meth:`load`, read them."""
@@ -91,15 +116,7 @@ class Translator:
             visual: For a model that reads pictures: from sentence numbers to top maps and which have one.
             progress: Told how many sentences were done.
         """
-        return [
-            self._text(best[0]) if best else "" for best in self.search(sentences, visual=visual, progress=progress)
-        ]
-
-    def stream(self, lines: Iterable[str], *, window: int = 2000) -> Iterator[str]:
-        """Translate lines as they come, a window at a time, so that memory does not grow with the input."""
-        lines = iter(lines)
-        while batch := list(islice(lines, window)):
-            yield from self.translate(batch)
+        return [self.text(best[0]) if best else "" for best in self.search(sentences, visual=visual, progress=progress)]
 
     def search(
         self,
@@ -107,13 +124,21 @@ class Translator:
         *,
         visual: Callable[[Sequence[int]], tuple[Tensor, Tensor]] | None = None,
         progress: Progress | None = None,
+        first: int = 1,
     ) -> list[list[Hypothesis]]:
-        """All hypotheses of each sentence, best first; none for an empty one."""
+        """All hypotheses of each sentence, best first; none for an empty one.
+
+        Args:
+            sentences: What to translate.
+            visual: As in :meth:`translate`.
+            progress: Told how many sentences were done.
+            first: The number by which ``warn`` hears of the first sentence.
+        """
         filled = [number for number, sentence in enumerate(sentences) if sentence.strip()]
         ids = dict(zip(filled, self.tokenizer([sentences[n] for n in filled]).input_ids, strict=True)) if filled else {}
         for number in filled:
             if len(ids[number]) > self.max_source_tokens:
-                self.warn(f"sentence {number + 1}: {len(ids[number])} tokens, cut to {self.max_source_tokens}")
+                self.warn(f"sentence {number + first}: {len(ids[number])} tokens, cut to {self.max_source_tokens}")
                 ids[number] = [*ids[number][: self.max_source_tokens - 1], ids[number][-1]]
         found: list[list[Hypothesis]] = [[] for _ in sentences]
         for batch in self._batches(sorted(filled, key=lambda number: len(ids[number])), ids):
@@ -144,5 +169,20 @@ class Translator:
         if batch:
             yield batch
 
-    def _text(self, hypothesis: Hypothesis) -> str:
+    def text(self, hypothesis: Hypothesis) -> str:
+        """The sentence that a hypothesis stands for."""
         return str(self.tokenizer.decode(hypothesis.tokens, skip_special_tokens=True))
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the bars and reports of `transformers`: what matters of them is in the errors."""
+    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()
