@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 import torch
 
-from limbeck.errors import LimbeckError
+from limbeck.batch import Batch
+from limbeck.errors import LimbeckError, TrainingError
+from limbeck.losses.term import Term
 from limbeck.training.checkpoint import newest_checkpoint, pointed
 from limbeck.training.loop import fit
 from limbeck.training.plan import Plan
@@ -176,7 +178,7 @@ def test_resume_without_a_checkpoint_starts(tmp_path: Path) -> None:
     assert all(torch.equal(resumed[name], plain[name]) for name in plain)
 
 
-def test_loss_that_is_not_finite_leaves_the_last_good_checkpoint(tmp_path: Path) -> None:
+def test_weight_that_is_not_finite_leaves_the_last_good_checkpoint(tmp_path: Path) -> None:
     batches = list(sentences(4, shuffle=False))
     task = TaggingTask()
 
@@ -186,7 +188,26 @@ def test_loss_that_is_not_finite_leaves_the_last_good_checkpoint(tmp_path: Path)
         return {}
 
     run = RunFolder(tmp_path / "run")
-    with pytest.raises(LimbeckError, match="step 9: the term 'ce' is not finite"):
+    with pytest.raises(TrainingError, match=r"after step 8: the weight 'layer.weight' is not finite"):
         fit(task, batches, Plan(**PLAN, save_every=4, validate_every=8), run=run, validate=spoil, progress=False)
     found = newest_checkpoint(run.checkpoints)
     assert found is not None
+    assert found.path.name == "step-0000000004"
+    assert all(value.isfinite().all() for value in found.tensors("model").values())
+
+
+def test_term_that_is_not_finite_leaves_the_last_good_checkpoint(tmp_path: Path) -> None:
+    class Spoiling(TaggingTask):
+        def forward(self, batch: Batch) -> dict[str, Term]:
+            terms = super().forward(batch)
+            if int(self.get_buffer("seen")) < 100:
+                return terms
+            return {name: Term(term.total / 0, term.count) for name, term in terms.items()}
+
+    run = RunFolder(tmp_path / "run")
+    plan = Plan(**PLAN, save_every=2, log_every=1000)
+    with pytest.raises(TrainingError, match=r"step \d: the term 'ce' is not finite"):
+        fit(Spoiling(), sentences(), plan, run=run, progress=False)
+    found = newest_checkpoint(run.checkpoints)
+    assert found is not None
+    assert all(value.isfinite().all() for value in found.tensors("model").values())

@@ -13,7 +13,7 @@ from accelerate import Accelerator
 from accelerate.utils import gather_object
 from torch import Tensor, nn
 
-from limbeck.errors import LimbeckError
+from limbeck.errors import LimbeckError, TrainingError
 from limbeck.training.best import Best
 from limbeck.training.callbacks import Progress
 from limbeck.training.checkpoint import (
@@ -59,6 +59,7 @@ class Keeper:
         best: Best,
     ) -> None:
         self.run, self.accelerator, self.optimizer, self.at, self.best = run, accelerator, optimizer, at, best
+        self.parameters = parameters
         names = {id(parameter): name for name, parameter in parameters.items()}
         self.names = [names[id(value)] for group in optimizer.param_groups for value in group["params"]]
         self.found: Checkpoint | None = None
@@ -72,7 +73,13 @@ class Keeper:
 
         Returns:
             Its folder, on every process.
+
+        Raises:
+            TrainingError: A weight is not finite; nothing is written, and what was written before stays.
         """
+        for name, value in self.parameters.items():
+            if not value.isfinite().all():
+                raise TrainingError(f"after step {self.at.step}: the weight {name!r} is not finite; nothing was saved")
         here = random_state()
         states = gather_object([here]) if self.accelerator.num_processes > 1 else [here]
         path = self.run.checkpoints / folder_name(self.at.step)
