@@ -10,7 +10,7 @@ from pathlib import Path
 from limbeck.data.multi30k import Multi30k
 from limbeck.evaluation.ambiguity import Ambiguity
 from limbeck.world import AmbiguousItem, Scenes, World
-from limbeck.world.lexicon import language_of
+from limbeck.world.lexicon import language_of, lexicon
 
 
 @dataclass(frozen=True)
@@ -66,17 +66,30 @@ class WorldCorpus:
         sentences: Training sentences.
         held_out: Sentences of validation and of each test.
         seed: Of the world.
+        ambiguous_share: Share of training captions with an ambiguous word.
+        context_share: Share of these that also name a thing of the setting; the others only the picture settles.
+        words: Use only so many ambiguous words; ``None`` takes all that the setting decides.
     """
 
     pair: str
     sentences: int
     held_out: int
     seed: int = 0
+    ambiguous_share: float = 0.1
+    context_share: float = 0.45
+    words: int | None = None
 
     @property
     def world(self) -> World:
         """The world itself."""
-        return World(seed=self.seed)
+        lexemes = lexicon()
+        by_setting = tuple(lexemes.senses_by_word(by_setting=True))[: self.words]
+        return World(
+            seed=self.seed,
+            ambiguous_share=self.ambiguous_share,
+            context_share=self.context_share,
+            ambiguous_words=by_setting,
+        )
 
     def scenes(self) -> dict[str, Scenes]:
         """The scenes of every split."""
