@@ -106,7 +106,7 @@ class WorldCorpus:
             texts = [_spaced(scenes.captions(language)) for language in (source, target)]
             parts[split] = Part(texts[0], texts[1], pictures, words)
             first += len(scenes)
-        return Corpus(self.pair, parts["train"], parts["val"], {"test": parts["test"], "ambiguous": parts["ambiguous"]})
+        return Corpus(self.pair, parts["train"], parts["val"], {"ambiguous": parts["ambiguous"], "test": parts["test"]})
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from limbeck.losses.term import Term
 from limbeck.models.vision.maps import MapSpec, names_at
 from limbeck.models.vision.networks import VisionNetwork, efficientnet_lite0, small_cnn, transformers_backbone
 from limbeck.systems.lab import Lab
-from limbeck.systems.translation.corpus import Corpus, Part, WorldCorpus
+from limbeck.systems.translation.corpus import Corpus, Multi30kCorpus, Part, WorldCorpus
 from limbeck.systems.translation.recipe import Recipe
 from limbeck.teachers.vision import VisionTeacher
 from limbeck.training.loop import fit
@@ -36,6 +36,26 @@ STATISTICS_FROM = 2048
 
 LABELS = 256
 """The most frequent labels of regions that are learnt; rarer ones stand in too few pictures."""
+
+
+@dataclass(frozen=True)
+class PictureSource:
+    """Where pictures come from, in plain values, so that any process can find them again.
+
+    Args:
+        kind: ``"world"``, ``"photos"`` (an archive of JPEGs, seen by a vision network), or vectors that stand for
+            pictures: ``"pooled"`` (features of a CNN) or ``"labels"`` (of regions, as people gave them).
+        path: Of the archive; the world needs none.
+        network: The vision network that sees photos (see :func:`photo_pictures`).
+        size: Height and width at which it sees them.
+        steps: Training steps of the world's vision network.
+    """
+
+    kind: Literal["world", "photos", "pooled", "labels"]
+    path: Path = Path()
+    network: str = "efficientnet-lite0"
+    size: int = 112
+    steps: int = 300
 
 
 @dataclass(frozen=True)
@@ -57,6 +77,23 @@ class Pictures:
     def of(self, part: Part) -> PictureMaps:
         """The maps of one split's sentences."""
         return PictureMaps(self.values, [self.rows.get(number, -1) for number in part.pictures])
+
+
+def load_pictures(
+    lab: Lab, source: PictureSource, spec: WorldCorpus | Multi30kCorpus, corpus: Corpus, recipe: Recipe
+) -> Pictures:
+    """The pictures of a corpus, from wherever the source says.
+
+    Raises:
+        LimbeckError: If they cannot be read, or the source does not fit the corpus.
+    """
+    if isinstance(spec, WorldCorpus):
+        return world_pictures(lab, spec, recipe, steps=source.steps)
+    if source.kind == "photos":
+        return photo_pictures(lab, corpus, source.path, recipe, network=source.network, size=source.size)
+    if source.kind == "world":
+        raise LimbeckError("the world's pictures belong to the world's captions")
+    return stored_pictures(source.path, source.kind)
 
 
 def world_pictures(lab: Lab, spec: WorldCorpus, recipe: Recipe, *, steps: int) -> Pictures:

@@ -174,13 +174,12 @@ def train_arm(
         "translator_parameters": float(parameters - inverse - extra),
         "seconds": history.seconds,
     }
-    write_json(folder / "done.json", {"tests": list(hypotheses), "budget": budget, "parameters": parameters})
-    return Trained(hypotheses, budget, parameters)
+    return _close(folder, Trained(hypotheses, budget, parameters))
 
 
 def translate_with_wrong_pictures(
     image_must: Path, corpus: Corpus, pictures: Pictures, recipe: Recipe, folder: Path
-) -> None:
+) -> Trained:
     """Let a trained image-must model translate every test with other sentences' pictures."""
     start = time.perf_counter()
     run = RunFolder(folder, resume=True)
@@ -189,7 +188,7 @@ def translate_with_wrong_pictures(
     _write_hypotheses(run, hypotheses)
     noted = json.loads((image_must / "done.json").read_text(encoding="utf-8"))
     budget = {**noted["budget"], "seconds": time.perf_counter() - start}
-    write_json(folder / "done.json", {"tests": list(hypotheses), "budget": budget, "parameters": noted["parameters"]})
+    return _close(folder, Trained(hypotheses, budget, noted["parameters"]))
 
 
 def translate_tests(
@@ -226,6 +225,13 @@ def _data(part: Part, tokenizer: PreTrainedTokenizerFast, pictures: Pictures | N
 def _card(corpus: Corpus) -> dict[str, str]:
     source, target = corpus.pair.split("-")
     return {"text": "tok" if corpus.tokenized else "plain", "source": source, "target": target}
+
+
+def _close(folder: Path, trained: Trained) -> Trained:
+    """Mark an arm as done, last of all: what is marked is whole."""
+    noted = {"tests": list(trained.hypotheses), "budget": trained.budget, "parameters": trained.parameters}
+    write_json(folder / "done.json", noted)
+    return trained
 
 
 def _write_hypotheses(run: RunFolder, hypotheses: dict[str, list[str]]) -> None:

@@ -1,0 +1,215 @@
+"""IKD-MMT: translation that learnt from pictures and needs none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from limbeck.errors import LimbeckError
+from limbeck.evaluation.ambiguity import AmbiguityAccuracy
+from limbeck.evaluation.meteor import Meteor
+from limbeck.evaluation.metrics import BLEU, TER, ChrF
+from limbeck.systems.findings import Findings
+from limbeck.systems.jobs import default_workers, run_jobs
+from limbeck.systems.lab import Lab
+from limbeck.systems.registry import system
+from limbeck.systems.translation.arms import ARMS
+from limbeck.systems.translation.corpus import Corpus, Multi30kCorpus, WorldCorpus
+from limbeck.systems.translation.job import Material, TranslationJob, read_corpus, read_pictures, run_translation_job
+from limbeck.systems.translation.pictures import PictureSource
+from limbeck.systems.translation.recipe import Recipe
+from limbeck.systems.translation.training import Trained, arm_named
+from limbeck.training.plan import Plan
+
+AMBIGUOUS = "ambiguous words"
+
+
+@system(
+    slug="ikd-mmt",
+    title="Distill the Image to Nowhere: Inversion Knowledge Distillation for Multimodal Machine Translation",
+    year=2022,
+    arxiv="2210.04468",
+    domain="translation",
+    needs=("hidden",),
+    claim="A translator that generates its visual features translates like one that sees the picture.",
+)
+def ikd_mmt(
+    lab: Lab,
+    *,
+    data: Literal["world", "multi30k"] = "world",
+    data_dir: Path | None = None,
+    pair: str = "en-de",
+    arms: str = "",
+    vision: Literal["labels", "pooled", "photos"] = "labels",
+    features: Path | None = None,
+    steps: int | None = None,
+    epochs: int | None = None,
+    recipe: Path | None = None,
+    workers: int | None = None,
+) -> Findings:
+    """A frozen vision network teaches a generator inside a translator to imagine the picture of a sentence.
+
+    The teacher D sees the real picture I. The student embeds the sentence s; an inverse network G turns its mean
+    embedding into D's top feature map, and on downwards into a picture G_0(s). The top map, as visual tokens, goes
+    through the translator in training and at inference alike, so translating needs no picture.
+
+        loss = CE + kd1 * sum over maps k of d(G_k(s), D_k(I)) + kd2 * sum over maps k of d(D_k(G_0(s)), D_k(I))
+
+    d is the mean squared difference of maps that are standardised a channel. The released code keeps G outside the
+    model, so that it is neither trained nor saved, and its distances are some seven orders of magnitude below CE; here
+    G is part of the model, and the arms without KD-1, KD-2 and both show what they are for.
+
+    On the world's captions a few words are ambiguous and the setting decides them; in the test "ambiguous words" the
+    nouns that name the setting never stood beside an ambiguous word in training. On Multi30k (`--data multi30k
+    --data-dir FOLDER`) the picture is a vector of region labels, pooled CNN features or a photo (`--vision`), and the
+    first two leave no picture to invert, and so no KD-2.
+    """
+    _check_pair(data, pair)
+    names = _arm_names(arms, data)
+    chosen = Recipe.read(recipe) if recipe else _world_recipe(lab) if data == "world" else _multi30k_recipe()
+    chosen = _with_length(chosen, steps, epochs)
+    corpus_spec = _corpus(lab, data, data_dir, pair)
+    source = _source(data, data_dir, vision, features, lab)
+    material = Material(corpus_spec, source, chosen.model_dump_json(), lab.cache)
+    corpus = read_corpus(material)
+    lab.say(f"{len(corpus.train)} training sentences, {pair}; arms: {', '.join(names)}")
+    if any(ARMS[name].visual != "none" for name in names):
+        read_pictures(Material(corpus_spec, source, chosen.model_dump_json(), lab.cache))
+
+    findings = Findings()
+    trained = [name for name in names if not ARMS[name].wrong_picture]
+    jobs = [_job(lab, name, seed, material) for seed in lab.seeds for name in trained]
+    used = default_workers(lab.device, len(jobs)) if workers is None else workers
+    for stage in (
+        jobs,
+        [_job(lab, name, seed, material) for seed in lab.seeds for name in names if name not in trained],
+    ):
+        for done, (job, result) in enumerate(run_jobs(run_translation_job, stage, workers=used), 1):
+            _add(findings, corpus, job, result)
+            lab.say(f"{job.arm}, seed {job.seed}: {result.budget['seconds']:.0f} s ({done} of {len(stage)})")
+    _claims(findings, names, data)
+    if data == "multi30k" and vision != "photos":
+        findings.notes.append(f"pictures are given by {vision}, which leave nothing to invert: the arms have no KD-2")
+    return findings
+
+
+def _world_recipe(lab: Lab) -> Recipe:
+    steps = lab.pick(smoke=30, default=1000, full=3000)
+    return Recipe(
+        vocab_size=3000,
+        d_model=64,
+        layers=2,
+        heads=2,
+        ffn_dim=128,
+        dropout=0.0,
+        batch_tokens=1024,
+        visual_grid=1,
+        inverted_pictures=4,
+        plan=Plan(lr=5e-3, warmup=steps // 10, schedule="cosine", max_steps=steps, validate_every=max(steps // 5, 1)),
+    )
+
+
+def _multi30k_recipe() -> Recipe:
+    plan = Plan(lr=5e-3, betas=(0.9, 0.98), warmup=800, schedule="cosine", epochs=24, average_last=5)
+    return Recipe(batch_tokens=1024, dropout=0.2, inverted_pictures=4, plan=plan)
+
+
+def _with_length(recipe: Recipe, steps: int | None, epochs: int | None) -> Recipe:
+    """The recipe with another length of training; the warm-up keeps its share."""
+    if steps is None and epochs is None:
+        return recipe
+    warmup = recipe.plan.warmup if steps is None else min(recipe.plan.warmup, steps // 10)
+    plan = Plan(**{**recipe.plan.model_dump(), "max_steps": steps, "epochs": epochs, "warmup": warmup})
+    return recipe.model_copy(update={"plan": plan})
+
+
+def _corpus(lab: Lab, data: str, data_dir: Path | None, pair: str) -> WorldCorpus | Multi30kCorpus:
+    if data == "world":
+        if data_dir is not None:
+            raise LimbeckError("--data-dir is for real data; the world needs none. Add --data multi30k")
+        sentences = lab.pick(smoke=200, default=4000, full=20_000)
+        held_out = lab.pick(smoke=50, default=500, full=2000)
+        return WorldCorpus(pair, sentences, held_out, ambiguous_share=0.3, context_share=0.9, words=12)
+    if data_dir is None:
+        raise LimbeckError("--data multi30k needs --data-dir, a copy of the Multi30k repository")
+    return Multi30kCorpus(data_dir, pair, lab.pick(smoke=200, default=None, full=None))
+
+
+def _source(data: str, data_dir: Path | None, vision: str, features: Path | None, lab: Lab) -> PictureSource:
+    if data == "world":
+        return PictureSource("world", steps=lab.pick(smoke=20, default=300, full=1000))
+    beside = (data_dir or Path()).resolve().parent
+    places = {
+        "labels": beside / "multi30k_features" / "fm30k_image_frames.npz",
+        "pooled": beside / "multi30k_features" / "cnn_efficientnet_lite0.npz",
+        "photos": beside / "flickr8k_photos" / "photos_112.npz",
+    }
+    path = features or places[vision]
+    if not path.is_file():
+        raise LimbeckError(f"no {vision} at {path}; say where they are with --features, or choose another --vision")
+    if vision == "photos":
+        return PictureSource("photos", path)
+    return PictureSource("pooled" if vision == "pooled" else "labels", path)
+
+
+def _check_pair(data: str, pair: str) -> None:
+    if data == "world" and pair not in ("en-de", "en-fr"):
+        raise LimbeckError(f"pair: got {pair!r}, the world's captions are translated en-de or en-fr")
+
+
+def _arm_names(arms: str, data: str) -> list[str]:
+    """The arms that were asked for, in the order of the table; all on the world, the two that matter on real data."""
+    if arms in ("", "all"):
+        return list(ARMS) if data == "world" or arms else ["text-only", "ikd"]
+    wanted = [name.strip() for name in arms.split(",")]
+    for name in wanted:
+        arm_named(name)
+    if "image-wrong" in wanted:
+        wanted.append("image-must")
+    return [name for name in ARMS if name in wanted]
+
+
+def _job(lab: Lab, arm: str, seed: int, material: Material) -> TranslationJob:
+    folder = lab.folder(arm) / f"seed-{seed}"
+    progress = material.settings().plan.epochs is not None and not lab.quiet
+    return TranslationJob(arm, seed, folder, material, lab.device, lab.resume, progress)
+
+
+def _add(findings: Findings, corpus: Corpus, job: TranslationJob, trained: Trained) -> None:
+    arm = ARMS[job.arm]
+    findings.declare(
+        job.arm, role=arm.role, title=arm.title, description=arm.description, parameters=trained.parameters
+    )
+    findings.spend(job.arm, job.seed, **trained.budget)
+    tokenize = "none" if corpus.tokenized else "13a"
+    for name, part in corpus.tests.items():
+        hypotheses = trained.hypotheses[name]
+        if any(part.ambiguous):
+            accuracy = AmbiguityAccuracy()
+            column = AMBIGUOUS if name == "ambiguous" else f"{AMBIGUOUS}, {name}"
+            findings.add(job.arm, accuracy, job.seed, accuracy.statistics(hypotheses, part.ambiguous), column=column)
+        if name == "ambiguous":
+            continue
+        metrics = (
+            BLEU(lowercase=True, tokenize=tokenize),
+            Meteor(corpus.target_language, tokenize=tokenize),
+            ChrF(lowercase=True),
+            TER(lowercase=True),
+        )
+        for metric in metrics:
+            statistics = metric.statistics(hypotheses, part.target)
+            findings.add(job.arm, metric, job.seed, statistics, column=f"{metric.name} {name}")
+
+
+def _claims(findings: Findings, names: list[str], data: str) -> None:
+    metric = AMBIGUOUS if data == "world" else "BLEU test_2016_flickr"
+    where = "on ambiguous words" if data == "world" else "in BLEU on test_2016_flickr"
+    stated = [
+        (f"IKD is better than text alone {where}", "text-only", 0.0),
+        (f"IKD is better than its network without both losses {where}", "ikd-without-both", 0.0),
+        (f"IKD comes within 3 points of a model that sees the picture {where}", "image-must", -3.0),
+        (f"IKD is better than a model that sees a wrong picture {where}", "image-wrong", 0.0),
+    ]
+    for text, baseline, margin in stated:
+        if "ikd" in names and baseline in names:
+            findings.claim(text, arm="ikd", baseline=baseline, metric=metric, margin=margin)
