@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Literal
 
@@ -187,7 +188,9 @@ def _add(findings: Findings, corpus: Corpus, job: TranslationJob, trained: Train
         if any(part.ambiguous):
             accuracy = AmbiguityAccuracy()
             column = AMBIGUOUS if name == "ambiguous" else f"{AMBIGUOUS}, {name}"
-            findings.add(job.arm, accuracy, job.seed, accuracy.statistics(hypotheses, part.ambiguous), column=column)
+            findings.add(
+                job.arm, accuracy, job.seed, accuracy.statistics(_tokens(hypotheses), part.ambiguous), column=column
+            )
         if name == "ambiguous":
             continue
         metrics = (
@@ -199,6 +202,11 @@ def _add(findings: Findings, corpus: Corpus, job: TranslationJob, trained: Train
         for metric in metrics:
             statistics = metric.statistics(hypotheses, part.target)
             findings.add(job.arm, metric, job.seed, statistics, column=f"{metric.name} {name}")
+
+
+def _tokens(sentences: list[str]) -> list[str]:
+    """Punctuation set apart: forms of ambiguous words are looked for as tokens."""
+    return [re.sub(r"([.,'])", r" \1 ", sentence) for sentence in sentences]
 
 
 def _claims(findings: Findings, names: list[str], data: str) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -103,8 +101,7 @@ class WorldCorpus:
         for split, scenes in self.scenes().items():
             pictures = list(range(first, first + len(scenes)))
             words = [_ambiguity(item, target) for item in scenes.ambiguous]
-            texts = [_spaced(scenes.captions(language)) for language in (source, target)]
-            parts[split] = Part(texts[0], texts[1], pictures, words)
+            parts[split] = Part(scenes.captions(source), scenes.captions(target), pictures, words)
             first += len(scenes)
         return Corpus(self.pair, parts["train"], parts["val"], {"ambiguous": parts["ambiguous"], "test": parts["test"]})
 
@@ -133,11 +130,6 @@ class Multi30kCorpus:
             parts[split] = Part(captions.source[:most], captions.target[:most], captions.image_ids[:most])
         train, val = parts.pop("train"), parts.pop("val")
         return Corpus(self.pair, train, val, parts, tokenized=True)
-
-
-def _spaced(sentences: Sequence[str]) -> list[str]:
-    """Set punctuation apart: forms of ambiguous words are looked for as tokens."""
-    return [re.sub(r"([.,])", r" \1", sentence) for sentence in sentences]
 
 
 def _ambiguity(item: AmbiguousItem | None, language: str) -> Ambiguity | None:
