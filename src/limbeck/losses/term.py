@@ -39,16 +39,21 @@ class Term:
             values: One value a position, any shape.
             mask: Boolean, broadcastable to ``values``; ``None`` counts every position.
 
+        Returns:
+            The term, in float32 at least.
+
         Example:
             >>> import torch
             >>> term = Term.over(torch.tensor([1.0, float("nan"), 3.0]), torch.tensor([True, False, True]))
             >>> float(term.total), float(term.count)
             (4.0, 2.0)
         """
+        # In half precision a count above 256 could not be held, nor a sum of many values.
+        wide = torch.promote_types(values.dtype, torch.float32)
         if mask is None:
-            return cls(values.sum(), values.new_tensor(float(values.numel())))
+            return cls(values.sum(dtype=wide), values.new_tensor(float(values.numel()), dtype=wide))
         mask = mask.expand_as(values)
-        return cls(values.masked_fill(~mask, 0.0).sum(), mask.sum().to(values.dtype))
+        return cls(values.masked_fill(~mask, 0.0).sum(dtype=wide), mask.sum().to(wide))
 
     def mean(self) -> Float[Tensor, ""]:
         """The mean over the counted positions, 0 where there are none."""
