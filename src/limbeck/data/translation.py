@@ -35,12 +35,27 @@ class PictureMaps:
         return {name: value[rows[present]].float() for name, value in self.maps.items()}, present
 
     def shuffled(self, generator: torch.Generator) -> PictureMaps:
-        """The same pictures given to other sentences: what image-must translation gets with a wrong picture."""
-        present = (self.rows >= 0).nonzero().flatten()
+        """The same pictures given to other sentences: what image-must translation gets with a wrong picture.
+
+        Raises:
+            LimbeckError: If more than half of the sentences have one and the same picture, so that not all can get
+                another.
+        """
         turned = PictureMaps(self.maps, self.rows.tolist())
-        # A random cycle, so that no sentence keeps its own picture.
-        order = present[torch.randperm(len(present), generator=generator)]
-        turned.rows[order] = self.rows[order.roll(1)]
+        present = (self.rows >= 0).nonzero().flatten()
+        if not len(present):
+            return turned
+        pictures = self.rows[present]
+        most = int(pictures.bincount().max())
+        if 2 * most > len(present):
+            raise LimbeckError(
+                f"{most} of {len(present)} sentences have the same picture: no other can be given to all"
+            )
+        # Pictures in a random order, the sentences of one side by side; turned by as many as the most that share one,
+        # no sentence meets its own picture again.
+        places = torch.randperm(int(pictures.max()) + 1, generator=generator)[pictures]
+        order = present[places.argsort(stable=True)]
+        turned.rows[order] = self.rows[order.roll(most)]
         return turned
 
 
@@ -54,7 +69,8 @@ class TranslationData(Dataset[int]):
         pictures: Their pictures' maps.
 
     Raises:
-        LimbeckError: If a sentence is empty; its line is named.
+        LimbeckError: If a sentence is empty (its line is named), or sentences, translations and pictures are not as
+            many.
     """
 
     def __init__(
@@ -64,6 +80,13 @@ class TranslationData(Dataset[int]):
         tokenizer: PreTrainedTokenizerFast,
         pictures: PictureMaps | None = None,
     ) -> None:
+        shown = len(source) if pictures is None else len(pictures.rows)
+        if not len(source) == len(target) == shown:
+            raise LimbeckError(
+                f"{len(source)} source sentences, {len(target)} target sentences"
+                + ("" if pictures is None else f", rows of pictures for {shown}")
+                + ": they must be parallel"
+            )
         for side, lines in (("source", source), ("target", target)):
             for number, line in enumerate(lines, 1):
                 if not line.strip():
