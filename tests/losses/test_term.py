@@ -43,6 +43,13 @@ def test_sums_not_means() -> None:
 def test_type_and_gradient_of_the_parts(dtype: torch.dtype) -> None:
     values = torch.ones(3, dtype=dtype, requires_grad=True)
     for term in (Term.over(values), Term.over(values, torch.tensor([True, False, True]))):
-        assert (term.total.dtype, term.count.dtype) == (dtype, dtype)
+        # Half precision could not hold a count above 256.
+        wide = torch.promote_types(dtype, torch.float32)
+        assert (term.total.dtype, term.count.dtype) == (wide, wide)
         assert (term.total.requires_grad, term.count.requires_grad) == (True, False)
         assert not term.detach().total.requires_grad
+
+
+def test_half_precision_counts_and_sums_without_rounding() -> None:
+    term = Term.over(torch.ones(1001, dtype=torch.bfloat16), torch.ones(1001, dtype=torch.bool))
+    assert (float(term.total), float(term.count)) == (1001.0, 1001.0)
