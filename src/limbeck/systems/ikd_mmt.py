@@ -95,7 +95,7 @@ def ikd_mmt(
 
 
 def _world_recipe(lab: Lab) -> Recipe:
-    steps = lab.pick(smoke=30, default=1000, full=3000)
+    steps = lab.pick(smoke=30, default=900, full=3000)
     return Recipe(
         vocab_size=3000,
         d_model=64,
@@ -106,7 +106,7 @@ def _world_recipe(lab: Lab) -> Recipe:
         batch_tokens=1024,
         visual_grid=1,
         inverted_pictures=4,
-        plan=Plan(lr=5e-3, warmup=steps // 10, schedule="cosine", max_steps=steps, validate_every=max(steps // 5, 1)),
+        plan=Plan(lr=8e-3, warmup=steps // 10, schedule="cosine", max_steps=steps, validate_every=max(steps // 5, 1)),
     )
 
 
@@ -128,9 +128,9 @@ def _corpus(lab: Lab, data: str, data_dir: Path | None, pair: str) -> WorldCorpu
     if data == "world":
         if data_dir is not None:
             raise LimbeckError("--data-dir is for real data; the world needs none. Add --data multi30k")
-        sentences = lab.pick(smoke=200, default=4000, full=20_000)
+        sentences = lab.pick(smoke=200, default=3000, full=20_000)
         held_out = lab.pick(smoke=50, default=500, full=2000)
-        return WorldCorpus(pair, sentences, held_out, ambiguous_share=0.3, context_share=0.9, words=12)
+        return WorldCorpus(pair, sentences, held_out, ambiguous_share=0.5, context_share=0.9, words=12)
     if data_dir is None:
         raise LimbeckError("--data multi30k needs --data-dir, a copy of the Multi30k repository")
     return Multi30kCorpus(data_dir, pair, lab.pick(smoke=200, default=None, full=None))
