@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from typing import TypeVar
 
 from limbeck.errors import LimbeckError
@@ -44,7 +45,7 @@ def run_jobs(function: Callable[[Job], Result], jobs: Sequence[Job], *, workers:
 
     threads = max(1, (os.cpu_count() or 1) // workers)
     # Fresh processes: a fork would copy torch's thread pools in whatever state they are.
-    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_limit, initargs=(threads,))
+    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_prepare, initargs=(threads,))
     try:
         running = {pool.submit(function, job): job for job in jobs}
         for done in as_completed(running):
@@ -55,7 +56,16 @@ def run_jobs(function: Callable[[Job], Result], jobs: Sequence[Job], *, workers:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _limit(threads: int) -> None:
+def _prepare(threads: int) -> None:
+    """Take this worker's share of the cores, and end when the main process does, however that ended."""
     import torch
 
     torch.set_num_threads(threads)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
