@@ -41,6 +41,7 @@ class Corpus:
         val: To choose by.
         tests: To report, by name.
         tokenized: Whether the text is tokenised: then subwords never split punctuation off, and scores do not either.
+        origin: Where it came from, for those who meet the model later.
     """
 
     pair: str
@@ -48,6 +49,7 @@ class Corpus:
     val: Part
     tests: dict[str, Part]
     tokenized: bool = False
+    origin: tuple[str, ...] = ()
 
     @property
     def target_language(self) -> str:
@@ -103,7 +105,9 @@ class WorldCorpus:
             words = [_ambiguity(item, target) for item in scenes.ambiguous]
             parts[split] = Part(scenes.captions(source), scenes.captions(target), pictures, words)
             first += len(scenes)
-        return Corpus(self.pair, parts["train"], parts["val"], {"ambiguous": parts["ambiguous"], "test": parts["test"]})
+        tests = {name: parts[name] for name in ("ambiguous", "test")}
+        origin = f"captions of Limbeck's invented world, seed {self.seed}"
+        return Corpus(self.pair, parts["train"], parts["val"], tests, origin=(origin,))
 
 
 @dataclass(frozen=True)
@@ -113,7 +117,7 @@ class Multi30kCorpus:
     Args:
         folder: Of Multi30k.
         pair: As ``"en-de"``.
-        limit: Use only so many training sentences; ``None`` takes all.
+        limit: Use only so many sentences of each split; ``None`` takes all.
     """
 
     folder: Path
@@ -126,10 +130,10 @@ class Multi30kCorpus:
         parts = {}
         for split in data.splits():
             captions = data.read(split)
-            most = self.limit if split == "train" else None
+            most = self.limit
             parts[split] = Part(captions.source[:most], captions.target[:most], captions.image_ids[:most])
         train, val = parts.pop("train"), parts.pop("val")
-        return Corpus(self.pair, train, val, parts, tokenized=True)
+        return Corpus(self.pair, train, val, parts, tokenized=True, origin=(f"Multi30k in {self.folder}",))
 
 
 def _ambiguity(item: AmbiguousItem | None, language: str) -> Ambiguity | None:

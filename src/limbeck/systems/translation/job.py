@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import functools
+import multiprocessing
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from limbeck.systems.lab import Lab
 from limbeck.systems.translation.arms import ARMS
-from limbeck.systems.translation.corpus import Corpus, Multi30kCorpus, WorldCorpus
-from limbeck.systems.translation.pictures import Pictures, PictureSource, load_pictures
+from limbeck.systems.translation.corpus import Corpus
+from limbeck.systems.translation.pictures import CorpusSpec, Pictures, PictureSource, load_pictures
+from limbeck.systems.translation.progress import JobLines
 from limbeck.systems.translation.recipe import Recipe
 from limbeck.systems.translation.training import Trained, train_arm, translate_with_wrong_pictures
 
@@ -25,7 +28,7 @@ class Material:
         cache: Where vision networks and maps are kept.
     """
 
-    corpus: WorldCorpus | Multi30kCorpus
+    corpus: CorpusSpec
     pictures: PictureSource
     recipe: str
     cache: Path
@@ -46,7 +49,7 @@ class TranslationJob:
         material: What all arms share.
         device: A torch device.
         resume: Whether to go on with what is there.
-        progress: Whether to show how far it is.
+        progress: Whether to show how far it is: by a bar where it has a terminal for itself, else by lines.
     """
 
     arm: str
@@ -69,6 +72,8 @@ def run_translation_job(job: TranslationJob) -> Trained:
     if arm.wrong_picture and pictures is not None:
         image_must = job.folder.parent.parent / "image-must" / job.folder.name
         return translate_with_wrong_pictures(image_must, corpus, pictures, recipe, job.folder)
+    # Bars of several workers would be drawn over one another.
+    bar = job.progress and multiprocessing.parent_process() is None and sys.stderr.isatty()
     return train_arm(
         arm,
         corpus,
@@ -78,7 +83,8 @@ def run_translation_job(job: TranslationJob) -> Trained:
         seed=job.seed,
         device=job.device,
         resume=job.resume,
-        progress=job.progress,
+        progress=bar,
+        callbacks=[JobLines(f"{job.arm}, seed {job.seed}")] if job.progress and not bar else [],
     )
 
 

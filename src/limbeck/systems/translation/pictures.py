@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator, Sequence
+from contextlib import redirect_stdout
 from dataclasses import dataclass, field
+from io import StringIO
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
@@ -24,6 +28,8 @@ from limbeck.models.vision.maps import MapSpec, names_at
 from limbeck.models.vision.networks import VisionNetwork, efficientnet_lite0, small_cnn, transformers_backbone
 from limbeck.systems.lab import Lab
 from limbeck.systems.translation.corpus import Corpus, Multi30kCorpus, Part, WorldCorpus
+from limbeck.systems.translation.device import accelerator_on
+from limbeck.systems.translation.files import FileCorpus, PictureFiles
 from limbeck.systems.translation.recipe import Recipe
 from limbeck.teachers.vision import VisionTeacher
 from limbeck.training.loop import fit
@@ -31,6 +37,8 @@ from limbeck.training.plan import Plan
 from limbeck.training.task import Task
 
 BATCH = 128
+CorpusSpec = WorldCorpus | Multi30kCorpus | FileCorpus
+
 STATISTICS_FROM = 2048
 """Training pictures over which maps are standardised."""
 
@@ -43,15 +51,16 @@ class PictureSource:
     """Where pictures come from, in plain values, so that any process can find them again.
 
     Args:
-        kind: ``"world"``, ``"photos"`` (an archive of JPEGs, seen by a vision network), or vectors that stand for
-            pictures: ``"pooled"`` (features of a CNN) or ``"labels"`` (of regions, as people gave them).
-        path: Of the archive; the world needs none.
+        kind: ``"world"``, ``"photos"`` (an archive of JPEGs) or ``"files"`` (the corpus names them), both seen by a
+            vision network, or vectors that stand for pictures: ``"pooled"`` (features of a CNN) or ``"labels"`` (of
+            regions, as people gave them).
+        path: Of the archive or the vectors.
         network: The vision network that sees photos (see :func:`photo_pictures`).
         size: Height and width at which it sees them.
         steps: Training steps of the world's vision network.
     """
 
-    kind: Literal["world", "photos", "pooled", "labels"]
+    kind: Literal["world", "photos", "files", "pooled", "labels"]
     path: Path = Path()
     network: str = "efficientnet-lite0"
     size: int = 112
@@ -79,10 +88,25 @@ class Pictures:
         return PictureMaps(self.values, [self.rows.get(number, -1) for number in part.pictures])
 
 
-def load_pictures(
-    lab: Lab, source: PictureSource, spec: WorldCorpus | Multi30kCorpus, corpus: Corpus, recipe: Recipe
-) -> Pictures:
+class PictureReader(Protocol):
+    """Gives pictures by their numbers."""
+
+    def __contains__(self, number: int) -> bool:
+        """Whether there is a picture of this number."""
+
+    def read(self, number: int, size: int) -> NDArray[np.uint8]:
+        """One picture, ``(3, size, size)``."""
+
+
+def load_pictures(lab: Lab, source: PictureSource, spec: CorpusSpec, corpus: Corpus, recipe: Recipe) -> Pictures:
     """The pictures of a corpus, from wherever the source says.
+
+    Args:
+        lab: Keeps networks and maps, and says what is computed.
+        source: Where they come from.
+        spec: How the corpus is made.
+        corpus: The corpus itself.
+        recipe: Says which maps are needed.
 
     Raises:
         LimbeckError: If they cannot be read, or the source does not fit the corpus.
@@ -90,9 +114,13 @@ def load_pictures(
     if isinstance(spec, WorldCorpus):
         return world_pictures(lab, spec, recipe, steps=source.steps)
     if source.kind == "photos":
-        return photo_pictures(lab, corpus, source.path, recipe, network=source.network, size=source.size)
-    if source.kind == "world":
-        raise LimbeckError("the world's pictures belong to the world's captions")
+        archive = PhotoArchive(source.path)
+        return seen_pictures(lab, corpus, archive, [source.path], recipe, network=source.network, size=source.size)
+    if isinstance(spec, FileCorpus):
+        files = PictureFiles(spec.pictures())
+        return seen_pictures(lab, corpus, files, files.paths, recipe, network=source.network, size=source.size)
+    if source.kind == "world" or source.kind == "files":
+        raise LimbeckError(f"pictures of the kind {source.kind!r} belong to another corpus")
     return stored_pictures(source.path, source.kind)
 
 
@@ -122,50 +150,103 @@ def world_pictures(lab: Lab, spec: WorldCorpus, recipe: Recipe, *, steps: int) -
     return Pictures(teacher.maps, teacher, values, {number: number for number in range(len(everything))})
 
 
-def photo_pictures(lab: Lab, corpus: Corpus, archive: Path, recipe: Recipe, *, network: str, size: int) -> Pictures:
-    """Real photos, seen by EfficientNet-Lite0 or a backbone of `transformers`; not every sentence has one.
+def seen_pictures(
+    lab: Lab,
+    corpus: Corpus,
+    reader: PictureReader,
+    files: Sequence[Path],
+    recipe: Recipe,
+    *,
+    network: str,
+    size: int,
+) -> Pictures:
+    """Real pictures, seen by EfficientNet-Lite0 or a backbone of `transformers`; not every sentence has one.
 
     Args:
         lab: Its cache keeps the maps.
-        corpus: Says which photos are needed.
-        archive: A :class:`~limbeck.data.images.PhotoArchive`.
+        corpus: Says which pictures are needed.
+        reader: Gives them by number.
+        files: What they are read from; when one of these changes, the maps are computed again.
         recipe: Says which maps are needed.
-        network: ``"efficientnet-lite0"``, or what :func:`transformers_backbone` takes.
-        size: Height and width at which photos are shown to it.
+        network: See :func:`vision_teacher`.
+        size: Height and width at which pictures are shown to it.
 
     Raises:
-        LimbeckError: If the archive cannot be read, or has none of the corpus's photos.
+        LimbeckError: If a picture cannot be read, or no training sentence has any.
     """
-    photos = PhotoArchive(archive)
     parts = [corpus.train, corpus.val, *corpus.tests.values()]
-    numbers = sorted({number for part in parts for number in part.pictures if number in photos})
-    training = [number for number in dict.fromkeys(corpus.train.pictures) if number in photos]
+    numbers = sorted({number for part in parts for number in part.pictures if number in reader})
+    training = [number for number in dict.fromkeys(corpus.train.pictures) if number in reader]
     if not training:
-        raise LimbeckError(f"{archive}: none of its {len(photos.ids)} pictures belongs to a training sentence")
-    made = efficientnet_lite0(size) if network == "efficientnet-lite0" else transformers_backbone(network, size)
-    teacher = _teacher(made, made.network, recipe)
+        where = str(files[0]) if len(files) == 1 else f"{len(files)} files"
+        raise LimbeckError(f"{where}: none of the pictures belongs to a training sentence")
+    teacher = vision_teacher(network, size, recipe)
 
     def batches(wanted: Sequence[int]) -> Iterator[Tensor]:
         for start in range(0, len(wanted), BATCH):
-            read = [photos.read(number, size) for number in wanted[start : start + BATCH]]
+            read = [reader.read(number, size) for number in wanted[start : start + BATCH]]
             yield torch.from_numpy(np.stack(read))
 
     names = names_at(teacher.maps, recipe.grain)
-    key = {"archive": str(archive.resolve()), "network": network, "size": size, "maps": names, "numbers": numbers}
+    weights = sorted(path for path in Path(network).glob("*") if path.is_file())
+    key = {
+        "files": [_state(path) for path in [*files, *weights]],
+        "network": network,
+        "size": size,
+        "maps": names,
+        "numbers": numbers,
+        "training": training,
+    }
     place = lab.cache / "maps" / f"{hashlib.sha256(json.dumps(key).encode()).hexdigest()[:24]}.safetensors"
     if not place.is_file():
-        lab.say(f"computing the maps of {len(numbers)} photos")
+        lab.say(f"computing the maps of {len(numbers)} pictures")
         teacher.standardise(list(batches(training[:STATISTICS_FROM])))
         values = _maps_of(teacher, batches(numbers), recipe)
         statistics = {f"statistics/{name}": value.contiguous() for name, value in teacher.statistics().items()}
         place.parent.mkdir(parents=True, exist_ok=True)
-        partial = place.with_suffix(".partial")
+        # A name of one's own: another process may be computing the same.
+        partial = place.with_suffix(f".{os.getpid()}.partial")
         save_file({**values, **statistics}, partial)
         partial.rename(place)
     stored = load_file(place)
     teacher.load_statistics({n.removeprefix("statistics/"): v for n, v in stored.items() if "/" in n})
     values = {name: stored[name] for name in names}
     return Pictures(teacher.maps, teacher, values, {number: row for row, number in enumerate(numbers)})
+
+
+def unseen_pictures(source: PictureSource, recipe: Recipe) -> Pictures:
+    """What sees the pictures, before it has seen any: enough to build a model."""
+    teacher = vision_teacher(source.network, source.size, recipe)
+    return Pictures(teacher.maps, teacher, {}, {})
+
+
+def vision_teacher(network: str, size: int, recipe: Recipe) -> VisionTeacher:
+    """A pretrained vision network as a teacher; its maps are not standardised yet.
+
+    Args:
+        network: ``"efficientnet-lite0"``, or what :func:`~limbeck.models.vision.networks.transformers_backbone` takes.
+        size: Height and width at which pictures are shown to it.
+        recipe: Says which maps are needed.
+
+    Raises:
+        LimbeckError: If there is no such network, or it cannot see pictures of this size.
+    """
+    if network == "efficientnet-lite0":
+        # Its package prints to standard output, where results go.
+        with redirect_stdout(StringIO()):
+            made = efficientnet_lite0(size)
+    else:
+        made = transformers_backbone(network, size)
+    try:
+        return _teacher(made, made.network, recipe)
+    except (RuntimeError, ValueError) as error:
+        raise LimbeckError(f"vision network {network!r} at size {size}: {' '.join(str(error).split())}") from None
+
+
+def _state(path: Path) -> list[str | int]:
+    """A file as it is now."""
+    found = path.stat()
+    return [str(path.resolve()), found.st_size, found.st_mtime_ns]
 
 
 def stored_pictures(features: Path, kind: Literal["pooled", "labels"]) -> Pictures:
@@ -192,7 +273,7 @@ def _maps_of(teacher: VisionTeacher, batches: Sequence[Tensor] | Iterator[Tensor
     for images in batches:
         for name, value in teacher.real_maps(images, names).items():
             found[name].append(value.half())
-    return {name: torch.cat(parts) for name, parts in found.items()}
+    return {name: torch.cat(parts).contiguous() for name, parts in found.items()}
 
 
 class _Naming(Task):
@@ -214,4 +295,4 @@ def _train_network(network: nn.Module, images: Tensor, labels: Tensor, steps: in
 
     loader = DataLoader(TensorDataset(images, labels), batch_size=BATCH, shuffle=True, collate_fn=collate)
     plan = Plan(lr=3e-3, warmup=steps // 20, schedule="cosine", max_steps=steps)
-    fit(_Naming(network), loader, plan, progress=False)
+    fit(_Naming(network), loader, plan, accelerator=accelerator_on("cpu"), progress=False)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import PreTrainedTokenizerFast
 
 from limbeck.data.translation import PictureMaps, TranslationData
@@ -24,11 +25,15 @@ from limbeck.models.ikd_mmt.tokenization import train_tokenizer
 from limbeck.models.ikd_mmt.translator import Translator
 from limbeck.models.vision.maps import maps_to_json
 from limbeck.systems.translation.arms import ARMS, Arm
+from limbeck.systems.translation.card import write_card
 from limbeck.systems.translation.corpus import Corpus, Part
+from limbeck.systems.translation.device import accelerator_on
 from limbeck.systems.translation.pictures import Pictures
 from limbeck.systems.translation.recipe import Recipe
+from limbeck.systems.translation.scores import score_tests
+from limbeck.training.callbacks import Callback
 from limbeck.training.loop import fit
-from limbeck.training.run_folder import RunFolder, write_atomically, write_json
+from limbeck.training.run_folder import RunFolder, environment, write_atomically, write_json
 from limbeck.training.seed import set_seed
 from limbeck.training.translation import TranslationTask
 
@@ -64,9 +69,16 @@ class Trained:
 
 
 def joint_tokenizer(corpus: Corpus, recipe: Recipe) -> PreTrainedTokenizerFast:
-    """The joint subword vocabulary of the training sentences; the same whoever trains it."""
+    """The joint subword vocabulary of the training sentences; the same whoever trains it.
+
+    Raises:
+        LimbeckError: If the recipe's vocabulary is too small to hold anything.
+    """
     lines = [*corpus.train.source, *corpus.train.target]
-    return train_tokenizer(lines, recipe.vocab_size, split_punctuation=not corpus.tokenized)
+    try:
+        return train_tokenizer(lines, recipe.vocab_size, split_punctuation=not corpus.tokenized)
+    except ValueError as error:
+        raise LimbeckError(str(error)) from None
 
 
 def build_model(recipe: Recipe, arm: Arm, vocabulary: int, pictures: Pictures | None) -> IKDMMTForTranslation:
@@ -92,9 +104,9 @@ def build_model(recipe: Recipe, arm: Arm, vocabulary: int, pictures: Pictures | 
             visual_grid=recipe.visual_grid,
             unpool=recipe.unpool,
         )
+        return IKDMMTForTranslation(config)
     except ValueError as error:
         raise LimbeckError(str(error)) from None
-    return IKDMMTForTranslation(config)
 
 
 def build_method(recipe: Recipe, arm: Arm, pictures: Pictures | None) -> Method | None:
@@ -113,6 +125,54 @@ def build_method(recipe: Recipe, arm: Arm, pictures: Pictures | None) -> Method 
     )
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """An arm that is ready to be trained.
+
+    Args:
+        tokenizer: The joint tokenizer.
+        model: The untrained model.
+        method: What pictures teach it; ``None`` where they teach nothing.
+        pictures: The pictures, where the arm looks at them in training.
+        train: Training sentences.
+        val: Validation sentences.
+    """
+
+    tokenizer: PreTrainedTokenizerFast
+    model: IKDMMTForTranslation
+    method: Method | None
+    pictures: Pictures | None
+    train: TranslationData
+    val: TranslationData
+
+    def parameters(self) -> dict[str, int]:
+        """Sizes: ``model`` at inference, its ``generator`` of visual features, and the text ``translator`` alone.
+
+        Visual tokens and Imagination's head are part of what an arm is, so arms are compared by the translator.
+        """
+        encoder = self.model.encoder
+        parts = {"model": self.model, "generator": encoder.inverse, "visual": encoder.visual_tokens}
+        sizes = {name: _size(part) for name, part in {**parts, "imagine": self.model.imagine}.items()}
+        whole, generator = sizes["model"], sizes["generator"]
+        translator = whole - generator - sizes["visual"] - sizes["imagine"]
+        return {"model": whole, "generator": generator, "translator": translator}
+
+
+def prepare(arm: Arm, corpus: Corpus, pictures: Pictures | None, recipe: Recipe, seed: int) -> Prepared:
+    """Make an arm's vocabulary, model, method and data.
+
+    Raises:
+        LimbeckError: If the arm needs pictures and there are none, or a size does not fit.
+    """
+    tokenizer = joint_tokenizer(corpus, recipe)
+    set_seed(seed)
+    model = build_model(recipe, arm, len(tokenizer), pictures)
+    method = build_method(recipe, arm, pictures)
+    reads = pictures if method is not None or arm.visual == "given" else None
+    train, val = (_data(part, tokenizer, reads) for part in (corpus.train, corpus.val))
+    return Prepared(tokenizer, model, method, reads, train, val)
+
+
 def train_arm(
     arm: Arm,
     corpus: Corpus,
@@ -124,57 +184,62 @@ def train_arm(
     device: str = "cpu",
     resume: bool = False,
     progress: bool = False,
+    callbacks: Sequence[Callback] = (),
+    asked: Mapping[str, Any] | None = None,
 ) -> Trained:
-    """Train an arm, translate every test with it, and keep everything in its folder.
+    """Train an arm, translate and score every test with it, and keep everything in its folder.
 
     Args:
         arm: Which arm.
         corpus: What it learns from and is tested on.
         pictures: Their pictures.
         recipe: How it is trained.
-        folder: Where log, checkpoints, model and hypotheses go.
+        folder: Where log, checkpoints, model, hypotheses and scores go.
         seed: Of the weights, the order and dropout.
         device: A torch device.
         resume: Whether to go on with what is in the folder.
         progress: Whether to show how far it is.
+        callbacks: Told what happens.
+        asked: What the user asked for, as ``config.yaml`` and the model's card say it; by default the arm and the
+            recipe.
+
+    Raises:
+        LimbeckError: If the arm needs pictures and there are none, a size does not fit, or the folder holds another
+            run.
     """
     run = RunFolder(folder, resume=resume)
-    run.write_config({"arm": arm.title, "seed": seed, "pair": corpus.pair, **recipe.model_dump(mode="json")})
-    tokenizer = joint_tokenizer(corpus, recipe)
-    set_seed(seed)
-    model = build_model(recipe, arm, len(tokenizer), pictures)
-    method = build_method(recipe, arm, pictures)
-    reads = pictures if method is not None or arm.visual == "given" else None
+    config = asked or {"arm": arm.title, "seed": seed, "pair": corpus.pair, **recipe.model_dump(mode="json")}
+    ready = prepare(arm, corpus, pictures, recipe, seed)
+    run.write_config({**config, "environment": environment()})
     task = TranslationTask(
-        model, method, smoothing=recipe.smoothing, rdrop=recipe.rdrop, pictures=recipe.inverted_pictures
+        ready.model, ready.method, smoothing=recipe.smoothing, rdrop=recipe.rdrop, pictures=recipe.inverted_pictures
     )
-    train, val = (_data(part, tokenizer, reads) for part in (corpus.train, corpus.val))
     history = fit(
         task,
-        train.loader(recipe.batch_tokens, seed=seed),
+        ready.train.loader(recipe.batch_tokens, seed=seed),
         recipe.plan.model_copy(update={"seed": seed}),
         run=run,
-        validation_loader=val.loader(recipe.batch_tokens, shuffle=False),
+        validation_loader=ready.val.loader(recipe.batch_tokens, shuffle=False),
         resume=resume,
+        accelerator=accelerator_on(device),
         progress=progress,
+        callbacks=callbacks,
     )
-    translator = Translator(model, tokenizer, SearchOptions(beams=recipe.beams))
+    translator = Translator(ready.model, ready.tokenizer, SearchOptions(beams=recipe.beams))
     translator.save(folder / "model")
-    write_json(folder / "model" / "limbeck.json", _card(corpus))
-    hypotheses = translate_tests(translator, corpus, reads)
+    write_json(folder / "model" / "limbeck.json", _text_handling(corpus))
+    hypotheses = translate_tests(translator, corpus, ready.pictures)
     _write_hypotheses(run, hypotheses)
-    inverse = sum(p.numel() for p in model.encoder.inverse.parameters()) if model.encoder.inverse is not None else 0
-    parameters = sum(p.numel() for p in model.parameters())
-    # Visual tokens and Imagination's head are part of what an arm is, so budgets compare the text translator alone.
-    extra = sum(
-        p.numel() for module in (model.encoder.visual_tokens, model.imagine) if module for p in module.parameters()
-    )
+    scores = score_tests(corpus, hypotheses)
+    run.write_metrics({"tests": scores})
+    write_card(folder / "model", arm, corpus, scores, config)
+    sizes = ready.parameters()
     budget = {
         "steps": float(history.steps),
-        "translator_parameters": float(parameters - inverse - extra),
+        "translator_parameters": float(sizes["translator"]),
         "seconds": history.seconds,
     }
-    return _close(folder, Trained(hypotheses, budget, parameters))
+    return _close(folder, Trained(hypotheses, budget, sizes["model"]))
 
 
 def translate_with_wrong_pictures(
@@ -222,7 +287,11 @@ def _data(part: Part, tokenizer: PreTrainedTokenizerFast, pictures: Pictures | N
     return TranslationData(part.source, part.target, tokenizer, None if pictures is None else pictures.of(part))
 
 
-def _card(corpus: Corpus) -> dict[str, str]:
+def _size(module: nn.Module | None) -> int:
+    return 0 if module is None else sum(parameter.numel() for parameter in module.parameters())
+
+
+def _text_handling(corpus: Corpus) -> dict[str, str]:
     source, target = corpus.pair.split("-")
     return {"text": "tok" if corpus.tokenized else "plain", "source": source, "target": target}
 
