@@ -98,6 +98,7 @@ def _preview(config: TranslatorConfig, corpus: Corpus, pictures: Pictures | None
 
     recipe = config.recipe
     ready = prepare(config.chosen_arm(), corpus, pictures, recipe, config.seed)
+    steps = recipe.plan.steps_in_all(len(ready.train.loader(recipe.batch_tokens, seed=config.seed)))
     rows = []
     for name, part in {"train": corpus.train, "val": corpus.val, **corpus.tests}.items():
         tokens = [sum(map(len, ready.tokenizer(lines).input_ids)) for lines in (part.source, part.target)]
@@ -107,7 +108,6 @@ def _preview(config: TranslatorConfig, corpus: Corpus, pictures: Pictures | None
     header = ("split", "sentences", f"tokens {source}", f"tokens {target}", "with picture")
     show_grid(Grid("Text", header, tuple(rows)))
     sizes = ready.parameters()
-    steps = recipe.plan.steps_in_all(len(ready.train.loader(recipe.batch_tokens, seed=config.seed)))
     facts = {
         "vocabulary": len(ready.tokenizer),
         "parameters of the translator": sizes["translator"],

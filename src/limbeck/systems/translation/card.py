@@ -47,9 +47,7 @@ def write_card(folder: Path, arm: Arm, corpus: Corpus, scores: Mapping[str, Any]
 
 
 def _method(arm: Arm) -> str:
-    about = (
-        f"A Transformer that translates; {arm.description}." if arm.description else "A Transformer that translates."
-    )
+    about = f"{arm.title}: {arm.description or 'generates its visual features'}."
     losses = [name for name, used in (("KD-1", arm.kd1), ("KD-2", arm.kd2)) if used]
     return about + (f" Trained by inversion knowledge distillation ({' and '.join(losses)})." if losses else "")
 
