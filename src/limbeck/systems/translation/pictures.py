@@ -113,13 +113,13 @@ def load_pictures(lab: Lab, source: PictureSource, spec: CorpusSpec, corpus: Cor
     """
     if isinstance(spec, WorldCorpus):
         return world_pictures(lab, spec, recipe, steps=source.steps)
-    if source.kind == "photos":
+    if source.kind == "photos" and not isinstance(spec, FileCorpus):
         archive = PhotoArchive(source.path)
         return seen_pictures(lab, corpus, archive, [source.path], recipe, network=source.network, size=source.size)
-    if isinstance(spec, FileCorpus):
+    if isinstance(spec, FileCorpus) and source.kind == "files":
         files = PictureFiles(spec.pictures())
         return seen_pictures(lab, corpus, files, files.paths, recipe, network=source.network, size=source.size)
-    if source.kind == "world" or source.kind == "files":
+    if isinstance(spec, FileCorpus) or source.kind not in ("pooled", "labels"):
         raise LimbeckError(f"pictures of the kind {source.kind!r} belong to another corpus")
     return stored_pictures(source.path, source.kind)
 
