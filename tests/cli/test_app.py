@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -22,11 +21,8 @@ def test_light_start(arguments: list[str]) -> None:
         "heavy = {'torch', 'numpy', 'transformers', 'matplotlib', 'sacrebleu'} & set(sys.modules);"
         "assert not heavy, heavy; sys.exit(code)"
     )
-    start = time.perf_counter()
     done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
-    # Half of this is what it takes on an idle machine; the imports above are what is really tested.
-    assert time.perf_counter() - start < 2.0
 
 
 def test_help_lists_every_verb(capsys: pytest.CaptureFixture[str]) -> None:

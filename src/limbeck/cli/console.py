@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from limbeck.report.tables import Grid
 
-_WIDTH = 160
+_WIDTH = 1000
 """Of output that goes to a file or a pipe, where nothing should be folded for a window that is not there."""
 
 

@@ -30,5 +30,5 @@ def cp(
     if not target.parent.is_dir():
         raise LimbeckError(f"no such folder: {target.parent}")
     target.write_text(card.path.read_text(encoding="utf-8"), encoding="utf-8")
-    shown = target if target.is_absolute() else Path(".") / target
+    shown = str(target) if target.is_absolute() else f"./{target}"
     typer.echo(f"copied {card.slug} to {shown}; run it with: limbeck run {shown}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -72,7 +73,12 @@ def run(
     _same_as_before(lab.out, config)
     folder.write_config({**config, "device": lab.device, "environment": environment()})
     lab.say(f"{chosen.card.slug}: seeds {', '.join(map(str, lab.seeds))}, {scale}, {lab.device}, in {lab.out}")
-    findings = chosen.run(lab, **options)
+    try:
+        findings = chosen.run(lab, **options)
+    except LimbeckError:
+        if not resume:
+            _forget(lab.out)
+        raise
     findings.system = findings.system or chosen.card.slug
     _report(chosen, findings, lab.out)
 
@@ -108,6 +114,12 @@ def _report(system: System, findings: Findings, path: Path) -> None:
         show_grid(grid)
     show_lines(tables.notes(findings))
     show_lines([f"\nWritten to {path}"], style="")
+
+
+def _forget(path: Path) -> None:
+    """Remove a folder in which nothing has happened, so that a mistyped option can be typed again."""
+    if {file.name for file in path.rglob("*") if file.is_file()} <= {"config.yaml", "recipe.json"}:
+        shutil.rmtree(path)
 
 
 def _logs(path: Path) -> list[Path]:

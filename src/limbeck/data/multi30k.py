@@ -34,7 +34,7 @@ class Captions:
 
 
 class Multi30k:
-    """Reads a folder as the data set's repository lays it out: ``raw``, ``tok`` and ``image_splits``.
+    """Reads a folder as the data set's repository lays it out: ``raw``, ``tok`` and ``image_splits``; gzipped or not.
 
     Args:
         folder: The folder.
@@ -82,7 +82,9 @@ class Multi30k:
 
     def _path(self, split: str, language: str) -> Path:
         middle = "lc.norm.tok." if self.style == "tok" else ""
-        return self.folder / self.style / f"{split}.{middle}{language}.gz"
+        plain = self.folder / self.style / f"{split}.{middle}{language}"
+        zipped = plain.with_name(f"{plain.name}.gz")
+        return plain if plain.is_file() and not zipped.is_file() else zipped
 
 
 def _image_ids(names: Sequence[str]) -> list[int]:

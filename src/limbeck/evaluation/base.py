@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 import dataclasses
+import importlib
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -83,6 +84,8 @@ class Metric(abc.ABC):
             for name, value in written.items()
             if name != "metric"
         }
+        for module in ("ambiguity", "metrics"):  # where the library's own metrics register themselves
+            importlib.import_module(f"limbeck.evaluation.{module}")
         try:
             return Metric._known[written["metric"]](**settings)
         except KeyError:

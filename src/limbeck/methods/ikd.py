@@ -24,8 +24,8 @@ class InversionDistillation(Method):
       Gradients flow through the frozen network into the generated picture.
 
     All maps are standardised a channel (see :class:`~limbeck.teachers.vision.VisionTeacher`), so distances of
-    different maps are on one scale. The released code divides norms by the number of elements instead, which leaves
-    the distillation terms some seven orders of magnitude below the translation loss.
+    different maps are on one scale. The released code divides norms by the number of elements instead; by the
+    tensors' shapes that leaves the distillation terms some seven orders of magnitude below the translation loss.
 
     Args:
         maps: The vision network's maps, from the image up.

@@ -15,7 +15,7 @@ from limbeck.systems.jobs import default_workers, run_jobs
 from limbeck.systems.lab import Lab
 from limbeck.systems.registry import system
 from limbeck.systems.translation.arms import ARMS
-from limbeck.systems.translation.corpus import Corpus, Multi30kCorpus, WorldCorpus
+from limbeck.systems.translation.corpus import Corpus, Multi30kCorpus, Part, WorldCorpus
 from limbeck.systems.translation.job import Material, TranslationJob, read_corpus, read_pictures, run_translation_job
 from limbeck.systems.translation.pictures import PictureSource
 from limbeck.systems.translation.recipe import Recipe
@@ -57,8 +57,8 @@ def ikd_mmt(
         loss = CE + kd1 * sum over maps k of d(G_k(s), D_k(I)) + kd2 * sum over maps k of d(D_k(G_0(s)), D_k(I))
 
     d is the mean squared difference of maps that are standardised a channel. The released code keeps G outside the
-    model, so that it is neither trained nor saved, and its distances are some seven orders of magnitude below CE; here
-    G is part of the model, and the arms without KD-1, KD-2 and both show what they are for.
+    model, so that it is neither trained nor saved, and its distances are, by the tensors' shapes, some seven orders of
+    magnitude below CE; here G is part of the model, and the arms without KD-1, KD-2 and both show what they are for.
 
     On the world's captions a few words are ambiguous and the setting decides them; in the test "ambiguous words" the
     nouns that name the setting never stood beside an ambiguous word in training. On Multi30k (`--data multi30k
@@ -72,10 +72,11 @@ def ikd_mmt(
     corpus_spec = _corpus(lab, data, data_dir, pair)
     source = _source(data, data_dir, vision, features, lab)
     material = Material(corpus_spec, source, chosen.model_dump_json(), lab.cache)
+    _same_recipe(lab, material)
     corpus = read_corpus(material)
     lab.say(f"{len(corpus.train)} training sentences, {pair}; arms: {', '.join(names)}")
     if any(ARMS[name].visual != "none" for name in names):
-        read_pictures(Material(corpus_spec, source, chosen.model_dump_json(), lab.cache))
+        read_pictures(material)
 
     findings = Findings()
     trained = [name for name in names if not ARMS[name].wrong_picture]
@@ -90,7 +91,13 @@ def ikd_mmt(
             lab.say(f"{job.arm}, seed {job.seed}: {result.budget['seconds']:.0f} s ({done} of {len(stage)})")
     _claims(findings, names, data)
     if data == "multi30k" and vision != "photos":
-        findings.notes.append(f"pictures are given by {vision}, which leave nothing to invert: the arms have no KD-2")
+        findings.notes.append(
+            f"pictures are given by {vision}, which leave nothing to invert: no arm has KD-2, so that IKD without KD-1 "
+            "is IKD without both"
+        )
+        unseen = [name for name, part in corpus.tests.items() if not _seen(material, part)]
+        if unseen and "image-must" in names:
+            findings.notes.append(f"no sentence of {', '.join(unseen)} has a picture: there, image-must sees none")
     return findings
 
 
@@ -202,6 +209,23 @@ def _add(findings: Findings, corpus: Corpus, job: TranslationJob, trained: Train
         for metric in metrics:
             statistics = metric.statistics(hypotheses, part.target)
             findings.add(job.arm, metric, job.seed, statistics, column=f"{metric.name} {name}")
+
+
+def _same_recipe(lab: Lab, material: Material) -> None:
+    """Keep the recipe itself, not its path: the arms of a run that goes on must all be trained by the same one.
+
+    Raises:
+        LimbeckError: If the run began with another recipe.
+    """
+    kept = lab.folder() / "recipe.json"
+    if kept.is_file() and kept.read_text(encoding="utf-8") != material.recipe:
+        raise LimbeckError(f"{kept}: the run began with another recipe; take it, or another folder")
+    kept.write_text(material.recipe, encoding="utf-8")
+
+
+def _seen(material: Material, part: Part) -> bool:
+    """Whether any sentence of a test has a picture."""
+    return bool((read_pictures(material).of(part).rows >= 0).any())
 
 
 def _tokens(sentences: list[str]) -> list[str]:

@@ -9,7 +9,7 @@ class Split(StrEnum):
     """A stream of scenes.
 
     ``train``, ``val`` and ``test`` are alike. In ``ambiguous`` every sentence has an ambiguous word that the setting
-    decides, beside a noun that names a thing of the setting and that stands beside no ambiguous word anywhere else: who
+    decides, beside a noun that names a thing of the setting and that stands beside no such word anywhere else: who
     knows from pictures where that thing is found can settle the word, who has only read must guess.
 
     Example:

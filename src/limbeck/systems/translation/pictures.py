@@ -7,7 +7,7 @@ import json
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import redirect_stdout
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from io import StringIO
 from pathlib import Path
 from typing import Literal, Protocol
@@ -139,13 +139,13 @@ def world_pictures(lab: Lab, spec: WorldCorpus, recipe: Recipe, *, steps: int) -
     network = small_cnn(labels, size)
     kept = lab.teacher(
         "world-cnn",
-        {"world": spec.seed, "size": size, "scenes": spec.sentences, "steps": steps, "labels": labels},
+        {**asdict(spec), "size": size, "steps": steps, "labels": labels},
         lambda: network.network,
         lambda model: _train_network(model, images["train"], torch.from_numpy(scenes["train"].labels()), steps),
     )
     teacher = _teacher(network, kept, recipe)
     everything = torch.cat(list(images.values()))
-    teacher.standardise(list(everything[:STATISTICS_FROM].split(BATCH)))
+    teacher.standardise(list(images["train"][:STATISTICS_FROM].split(BATCH)))
     values = _maps_of(teacher, everything.split(BATCH), recipe)
     return Pictures(teacher.maps, teacher, values, {number: number for number in range(len(everything))})
 

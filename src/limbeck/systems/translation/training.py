@@ -151,12 +151,15 @@ class Prepared:
 
         Visual tokens and Imagination's head are part of what an arm is, so arms are compared by the translator.
         """
-        encoder = self.model.encoder
-        parts = {"model": self.model, "generator": encoder.inverse, "visual": encoder.visual_tokens}
-        sizes = {name: _size(part) for name, part in {**parts, "imagine": self.model.imagine}.items()}
-        whole, generator = sizes["model"], sizes["generator"]
-        translator = whole - generator - sizes["visual"] - sizes["imagine"]
-        return {"model": whole, "generator": generator, "translator": translator}
+        inverse, visual = self.model.encoder.inverse, self.model.encoder.visual_tokens
+        whole, generator = _size(self.model), _size(inverse)
+        # Below the top map the generator only learns, and the imagined vector is never looked at.
+        idle = _size(inverse.blocks if inverse is not None else self.model.imagine)
+        return {
+            "model": whole - idle,
+            "generator": generator,
+            "translator": whole - generator - _size(visual) - _size(self.model.imagine),
+        }
 
 
 def prepare(arm: Arm, corpus: Corpus, pictures: Pictures | None, recipe: Recipe, seed: int) -> Prepared:
@@ -209,6 +212,7 @@ def train_arm(
             run.
     """
     run = RunFolder(folder, resume=resume)
+    recipe = recipe.model_copy(update={"plan": recipe.plan.model_copy(update={"seed": seed})})
     config = asked or {"arm": arm.title, "seed": seed, "pair": corpus.pair, **recipe.model_dump(mode="json")}
     ready = prepare(arm, corpus, pictures, recipe, seed)
     run.write_config({**config, "environment": environment()})
@@ -218,7 +222,7 @@ def train_arm(
     history = fit(
         task,
         ready.train.loader(recipe.batch_tokens, seed=seed),
-        recipe.plan.model_copy(update={"seed": seed}),
+        recipe.plan,
         run=run,
         validation_loader=ready.val.loader(recipe.batch_tokens, shuffle=False),
         resume=resume,
