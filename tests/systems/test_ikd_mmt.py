@@ -98,7 +98,7 @@ def test_what_a_run_leaves(side_by_side: Path) -> None:
 def test_no_arm_is_trained_twice(workplace: Path, side_by_side: Path) -> None:
     kept = {path: path.stat().st_mtime_ns for path in side_by_side.glob("*/seed-1/*")}
     before = numbers(side_by_side)
-    run(workplace, "two", "--workers", 1, "--resume")
+    run(workplace, "two", "--workers", 2, "--resume")
     assert {path: path.stat().st_mtime_ns for path in kept} == kept
     assert numbers(side_by_side) == before
 
