@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 .PHONY: demo test test-slow lint format setup clean
 
 demo: $(STAMP)  ## the main job on built-in data
-	$(BIN)/limbeck run ikd-mmt --seeds 3
+	$(BIN)/limbeck run ikd-mmt
 
 test: $(STAMP)  ## the quick tests
 	$(BIN)/python -m pytest
