@@ -138,12 +138,13 @@ def test_dry_run(config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert rows["train", "8"][-1] == "6"
     assert rows["small", "8"][-1] == "0"
     assert rows["steps", "6"]
-    generator, model = (
+    translator, generator, model = (
         int(line.split()[-1].replace(",", ""))
         for line in written.out.splitlines()
-        if "of the generator" in line or "at inference" in line
+        if line.strip().startswith("parameters")
     )
-    assert 0 < generator < model
+    # At inference only the generator's top is used.
+    assert 0 < translator < model < translator + generator
     assert "warning: the warm-up (9 steps) is as long as the training (6)" in written.err
     assert not (tmp_path / "cache").exists()
 
