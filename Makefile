@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 .PHONY: demo test test-slow lint format setup clean
 
 demo: $(STAMP)  ## the main job on built-in data
-	$(BIN)/limbeck run ikd-mmt
+	$(BIN)/limbeck run ikd-mmt --arms text-only,image-must,ikd,ikd-without-both,image-wrong
 
 test: $(STAMP)  ## the quick tests
 	$(BIN)/python -m pytest

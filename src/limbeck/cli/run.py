@@ -43,6 +43,7 @@ def run(
     if system.startswith("-"):
         raise LimbeckError(f"name the system first: limbeck run SYSTEM {system} ...")
 
+    from limbeck.cli.device import chosen_device
     from limbeck.cli.options import parse_options
     from limbeck.systems.registry import load
 
@@ -59,14 +60,15 @@ def run(
     lab = Lab(
         seeds=tuple(range(seed, seed + seeds)),
         scale=as_scale(scale),
-        device=_device(device),
+        device=chosen_device(device),
         out=out or _default_folder(chosen.card.slug),
         resume=resume,
     )
     folder = RunFolder(lab.out, resume=resume)
     config = {
         "system": chosen.card.slug if system == chosen.card.slug else str(chosen.card.path),
-        "options": to_jsonable_python(options),
+        # How many workers share the work has no part in what comes of it, so a run may go on with others.
+        "options": to_jsonable_python({name: value for name, value in options.items() if name != "workers"}),
         "seeds": list(lab.seeds),
         "scale": lab.scale,
     }
@@ -133,18 +135,6 @@ def _default_folder(slug: str) -> Path:
         again += 1
         path = Path("runs") / f"{stem}-{again}"
     return path
-
-
-def _device(asked: str) -> str:
-    import torch
-
-    if asked == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        torch.empty(0, device=asked)
-    except (RuntimeError, AssertionError) as error:
-        raise LimbeckError(f"--device {asked}: {str(error).splitlines()[0]}") from None
-    return asked
 
 
 def _same_as_before(path: Path, asked: dict[str, Any]) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from limbeck.cli.run import _device
+from limbeck.cli.device import chosen_device
 from limbeck.errors import LimbeckError
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def train(
     from limbeck.systems.translation.training import Trained, train_arm
     from limbeck.training.run_folder import RunFolder
 
-    on = _device(device)
+    on = chosen_device(device)
     spec = chosen.corpus()
     corpus = spec.read()
     if dry_run or out is None:
