@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from limbeck.models.ikd_mmt.modeling import IGNORED, IKDMMTForTranslation
+from limbeck.data.translation import IGNORED
+from limbeck.models.ikd_mmt.modeling import IKDMMTForTranslation
 from tests.models.toys import EOS, MAPS, SOURCE, TARGET, config, features, translator
 
 LABELS = torch.tensor([[7, 6, 5, 11, 4, EOS], [12, 9, 8, EOS, IGNORED, IGNORED], [3, EOS, *[IGNORED] * 4]])

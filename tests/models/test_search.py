@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from limbeck.models.ikd_mmt.modeling import IGNORED, IKDMMTForTranslation
+from limbeck.data.translation import IGNORED
+from limbeck.models.ikd_mmt.modeling import IKDMMTForTranslation
 from limbeck.models.ikd_mmt.search import Hypothesis, SearchOptions, search
 from tests.models.toys import EOS, features, translator
 

@@ -12,11 +12,11 @@ from accelerate import Accelerator
 from torch import Tensor
 
 from limbeck.batch import Batch
+from limbeck.data.translation import IGNORED
 from limbeck.losses.term import Term
 from limbeck.methods.base import Method
 from limbeck.methods.ikd import InversionDistillation
 from limbeck.methods.imagination import Imagination
-from limbeck.models.ikd_mmt.modeling import IGNORED
 from limbeck.models.vision.maps import MapSpec, maps_to_json
 from limbeck.training.loop import fit
 from limbeck.training.plan import Plan

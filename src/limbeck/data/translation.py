@@ -14,6 +14,7 @@ from limbeck.data.batching import TokenBatchSampler, pad_ids
 from limbeck.errors import LimbeckError
 
 IGNORED = -100
+"""The label that no loss counts, as everywhere in `transformers`."""
 
 
 class PictureMaps:

@@ -8,13 +8,14 @@ import torch
 from torch import Tensor
 
 from limbeck.batch import Batch
+from limbeck.data.translation import IGNORED
 from limbeck.losses.chunked import chunked_linear_sum
 from limbeck.losses.cross_entropy import smoothed_cross_entropy
 from limbeck.losses.divergence import jeffreys_divergence
 from limbeck.losses.term import Term
 from limbeck.methods.base import Method
 from limbeck.models.ikd_mmt.encoder import EncoderOutput
-from limbeck.models.ikd_mmt.modeling import IGNORED, IKDMMTForTranslation
+from limbeck.models.ikd_mmt.modeling import IKDMMTForTranslation
 from limbeck.signals import Signals
 from limbeck.training.task import Task
 

@@ -12,12 +12,10 @@ from transformers import DynamicCache, EncoderDecoderCache, GenerationMixin, Pre
 from transformers import initialization as init
 from transformers.modeling_outputs import Seq2SeqLMOutput
 
+from limbeck.data.translation import IGNORED
 from limbeck.models.ikd_mmt.configuration import IKDMMTConfig
 from limbeck.models.ikd_mmt.decoder import Decoder, KeyValueCache, TransformersCache
 from limbeck.models.ikd_mmt.encoder import EncoderOutput, MultimodalEncoder
-
-IGNORED = -100
-"""The label that no loss counts, as everywhere in `transformers`."""
 
 
 class IKDMMTForTranslation(PreTrainedModel, GenerationMixin):

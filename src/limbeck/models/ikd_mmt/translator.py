@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerFast
-from transformers.utils import logging
 
 from limbeck.data.batching import pad_ids
 from limbeck.errors import LimbeckError
 from limbeck.models.ikd_mmt.configuration import IKDMMTConfig
 from limbeck.models.ikd_mmt.modeling import IKDMMTForTranslation
 from limbeck.models.ikd_mmt.search import Hypothesis, SearchOptions, search
+from limbeck.models.quiet import quiet_transformers
 
 Progress = Callable[[int], None]
 
@@ -72,7 +71,7 @@ class Translator:
                     f"{folder}: no file {name!r} in it; expected a model folder as `limbeck train` saves"
                 )
         try:
-            with _quiet():
+            with quiet_transformers():
                 model: IKDMMTForTranslation
                 report: dict[str, Any]
                 model, report = IKDMMTForTranslation.from_pretrained(
@@ -99,8 +98,9 @@ class Translator:
 
     def save(self, folder: str | Path) -> None:
         """Save model and tokenizer; ``from_pretrained`` of both, and :meth:`load`, read them."""
-        self.model.save_pretrained(folder)
-        self.tokenizer.save_pretrained(folder)
+        with quiet_transformers():
+            self.model.save_pretrained(folder)
+            self.tokenizer.save_pretrained(folder)
 
     def translate(
         self,
@@ -172,17 +172,3 @@ class Translator:
     def text(self, hypothesis: Hypothesis) -> str:
         """The sentence that a hypothesis stands for."""
         return str(self.tokenizer.decode(hypothesis.tokens, skip_special_tokens=True))
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without the bars and reports of `transformers`: what matters of them is in the errors."""
-    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(level)
-        if bars:
-            logging.enable_progress_bar()

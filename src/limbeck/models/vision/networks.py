@@ -8,6 +8,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from limbeck.errors import LimbeckError
+from limbeck.models.quiet import quiet_transformers
 from limbeck.models.vision.cnn import SmallCNN
 from limbeck.models.vision.maps import Grain
 
@@ -96,7 +97,8 @@ def transformers_backbone(name: str, size: int = 224) -> VisionNetwork:
         config = AutoConfig.from_pretrained(name)
         stages = [stage for stage in getattr(config, "stage_names", []) if stage != "stem"]
         backbone: Any = MODEL_FOR_BACKBONE_MAPPING[type(config)]
-        network = backbone.from_pretrained(name, out_features=stages)
+        with quiet_transformers():
+            network = backbone.from_pretrained(name, out_features=stages)
     except (OSError, ValueError, KeyError) as error:
         raise LimbeckError(f"vision network {name!r}: {' '.join(str(error).split())[:300]}") from None
     wrapped = _Stages(network, stages)

@@ -131,8 +131,8 @@ class Multi30kCorpus:
         # Those that must be there are asked for by name, so that one that is missing is named.
         for split in dict.fromkeys(("train", "val", *data.splits())):
             captions = data.read(split)
-            most = self.limit
-            parts[split] = Part(captions.source[:most], captions.target[:most], captions.image_ids[:most])
+            kept = slice(self.limit)
+            parts[split] = Part(captions.source[kept], captions.target[kept], captions.image_ids[kept])
         train, val = parts.pop("train"), parts.pop("val")
         return Corpus(self.pair, train, val, parts, tokenized=True, origin=(f"Multi30k in {self.folder}",))
 

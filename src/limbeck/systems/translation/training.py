@@ -12,7 +12,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerFast
-from transformers.utils import logging
 
 from limbeck.data.translation import PictureMaps, TranslationData
 from limbeck.errors import LimbeckError
@@ -231,7 +230,6 @@ def train_arm(
         callbacks=callbacks,
     )
     translator = Translator(ready.model, ready.tokenizer, SearchOptions(beams=recipe.beams))
-    logging.disable_progress_bar()  # drawn for a file that takes no time
     translator.save(folder / "model")
     write_json(folder / "model" / "limbeck.json", _text_handling(corpus))
     hypotheses = translate_tests(translator, corpus, ready.pictures)
