@@ -105,6 +105,14 @@ def test_stored_vectors_are_standardised() -> None:
     np.testing.assert_allclose(stored.vectors.std(0), [1, 1, 0, 1], atol=1e-5)
 
 
+def test_vectors_of_one_scale_keep_the_shares_of_their_columns() -> None:
+    vectors = np.array([[0, 0], [0, 0], [0, 4], [1, 4]], dtype=np.float32)
+    scaled = StoredFeatures(np.arange(4), vectors, "labels", one_scale=True).vectors
+    np.testing.assert_allclose(scaled.mean(0), 0, atol=1e-6)
+    np.testing.assert_allclose(np.square(scaled).mean(), 1, rtol=1e-6)
+    np.testing.assert_allclose(scaled.var(0) / scaled.var(0).sum(), vectors.var(0) / vectors.var(0).sum(), rtol=1e-6)
+
+
 def test_pooled_features(tmp_path: Path) -> None:
     values = np.random.default_rng(0).normal(size=(5, 3)).astype(np.float16)
     np.savez(tmp_path / "a.npz", ids=np.arange(5), feats=values)

@@ -58,15 +58,19 @@ class StoredFeatures:
 
     Args:
         ids: The pictures' numbers, ``(n,)``.
-        vectors: Their vectors, ``(n, width)``; they are standardised a column.
+        vectors: Their vectors, ``(n, width)``; they get mean 0 a column and variance 1.
         name: What they are, for messages and the model's configuration.
+        one_scale: Whether the variance is 1 over all columns, which keeps a column's share in it, or 1 a column.
     """
 
-    def __init__(self, ids: NDArray[np.int64], vectors: NDArray[np.float32], name: str) -> None:
+    def __init__(
+        self, ids: NDArray[np.int64], vectors: NDArray[np.float32], name: str, *, one_scale: bool = False
+    ) -> None:
         self.name = name
         self.rows = {int(number): row for row, number in enumerate(ids)}
-        spread = vectors.std(0)
-        self.vectors = (vectors - vectors.mean(0)) / np.where(spread > 0, spread, 1.0)
+        centred = vectors - vectors.mean(0)
+        spread = np.sqrt(np.square(centred).mean(None if one_scale else 0))
+        self.vectors = centred / np.where(spread > 0, spread, 1.0)
 
     @property
     def width(self) -> int:
@@ -83,6 +87,9 @@ def pooled_features(path: str | Path) -> StoredFeatures:
 def region_labels(path: str | Path, condition: str = "VNC", *, most: int | None = None) -> StoredFeatures:
     """Labels of picture regions as 0/1 vectors, from an ``.npz`` of CSR rows.
 
+    Labels share one scale: if each had variance 1, the many rare ones, which no sentence foretells, would outweigh the
+    frequent ones.
+
     Args:
         path: The archive with ``labels``, ``ids_X``, ``indptr_X`` and ``indices_X`` for the condition X.
         condition: Which annotation: ``"VNC"`` (made without seeing a caption) or ``"VWC"`` (with one).
@@ -93,7 +100,7 @@ def region_labels(path: str | Path, condition: str = "VNC", *, most: int | None 
     ids, starts, indices = (arrays[name] for name in names)
     vectors = np.zeros((len(ids), len(arrays["labels"])), dtype=np.float32)
     vectors[np.repeat(np.arange(len(ids)), np.diff(starts)), indices] = 1.0
-    return StoredFeatures(ids, vectors[:, :most], "labels")
+    return StoredFeatures(ids, vectors[:, :most], "labels", one_scale=True)
 
 
 def load_arrays(path: Path, names: tuple[str, ...]) -> dict[str, NDArray[Any]]:
