@@ -164,7 +164,7 @@ def test_the_example(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
         (["arm=ikdd"], "TranslatorConfig.arm: got 'ikdd', did you mean 'ikd'"),
         (["arm=image-wrong"], "TranslatorConfig.arm: got 'image-wrong'"),
         (["amr=ikd"], "TranslatorConfig: unknown key 'amr'; did you mean 'arm'?"),
-        (["train.sorce=x"], "TextFiles: unknown key 'sorce'; did you mean 'source'?"),
+        (["train.sorce=x"], "ParallelFiles: unknown key 'sorce'; did you mean 'source'?"),
         (["recipe.plan.lrr=1"], "config.yaml: Plan: unknown key 'lrr'; did you mean 'lr'?"),
         (["recipe.plan.lr=fast"], "Plan.lr: got 'fast'"),
         (["recipe.plan=3"], "plan"),

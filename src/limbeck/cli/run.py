@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -72,7 +72,7 @@ def run(
         "seeds": list(lab.seeds),
         "scale": lab.scale,
     }
-    _same_as_before(lab.out, config)
+    folder.refuse_other(config)
     folder.write_config({**config, "device": lab.device, "environment": environment()})
     lab.say(f"{chosen.card.slug}: seeds {', '.join(map(str, lab.seeds))}, {scale}, {lab.device}, in {lab.out}")
     try:
@@ -135,16 +135,3 @@ def _default_folder(slug: str) -> Path:
         again += 1
         path = Path("runs") / f"{stem}-{again}"
     return path
-
-
-def _same_as_before(path: Path, asked: dict[str, Any]) -> None:
-    """Refuse to mix two different runs in one folder."""
-    import yaml
-
-    written = path / "config.yaml"
-    if not written.exists():
-        return
-    before = yaml.safe_load(written.read_text(encoding="utf-8")) or {}
-    for name, value in asked.items():
-        if before.get(name) != value:
-            raise LimbeckError(f"{path} holds a run with {name} {before.get(name)!r}; it cannot go on with {value!r}")

@@ -11,8 +11,6 @@ from limbeck.cli.device import chosen_device
 from limbeck.errors import LimbeckError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from limbeck.systems.translation.config import TranslatorConfig
     from limbeck.systems.translation.corpus import Corpus
     from limbeck.systems.translation.pictures import Pictures
@@ -59,6 +57,7 @@ def train(
     from limbeck.systems.lab import Lab
     from limbeck.systems.translation.pictures import load_pictures, unseen_pictures
     from limbeck.systems.translation.training import Trained, train_arm
+    from limbeck.training.resume import FREE
     from limbeck.training.run_folder import RunFolder
 
     on = chosen_device(device)
@@ -68,8 +67,7 @@ def train(
         _preview(chosen, corpus, None if source is None else unseen_pictures(source, chosen.recipe))
         return
     asked = chosen.model_dump(mode="json", exclude={"environment"})
-    RunFolder(out, resume=resume)
-    _same_as_before(out, asked)
+    RunFolder(out, resume=resume).refuse_other(asked, free=[f"recipe.plan.{name}" for name in FREE])
     if Trained.load(out) is None:
         lab = Lab(out=out)
         pictures = None if source is None else load_pictures(lab, source, spec, corpus, chosen.recipe)
@@ -85,6 +83,7 @@ def train(
             resume=True,
             progress=True,
             asked=asked,
+            start=chosen.start_from,
         )
     _show_scores(out)
     show_lines([f"\nTranslate with: limbeck translate {out / 'model'} 'A sentence.'"], style="")
@@ -94,10 +93,10 @@ def _preview(config: TranslatorConfig, corpus: Corpus, pictures: Pictures | None
     """What would be trained, as tables."""
     from limbeck.cli.console import show_grid
     from limbeck.report.tables import Grid
-    from limbeck.systems.translation.training import prepare
+    from limbeck.systems.translation.prepare import prepare
 
     recipe = config.recipe
-    ready = prepare(config.chosen_arm(), corpus, pictures, recipe, config.seed)
+    ready = prepare(config.chosen_arm(), corpus, pictures, recipe, config.seed, config.start_from)
     steps = recipe.plan.steps_in_all(len(ready.train.loader(recipe.batch_tokens, seed=config.seed)))
     rows = []
     for name, part in {"train": corpus.train, "val": corpus.val, **corpus.tests}.items():
@@ -139,29 +138,3 @@ def _show_scores(out: Path) -> None:
 
 def _estimate(one: dict[str, Any]) -> str:
     return f"{one['value']:.2f} [{one['low']:.2f}, {one['high']:.2f}]"
-
-
-def _same_as_before(out: Path, asked: dict[str, Any]) -> None:
-    """Refuse to mix two different trainings in one folder; what has no part in the weights may change."""
-    import yaml
-
-    from limbeck.training.resume import FREE
-
-    written = out / "config.yaml"
-    if not written.exists():
-        return
-    before = dict(_flat(yaml.safe_load(written.read_text(encoding="utf-8")) or {}))
-    now = dict(_flat(asked))
-    free = {f"recipe.plan.{name}" for name in FREE}
-    for name in sorted((before.keys() | now.keys()) - free):
-        if not name.startswith("environment.") and before.get(name) != now.get(name):
-            told = f"{name} {before.get(name)!r}; it cannot go on with {now.get(name)!r}"
-            raise LimbeckError(f"{out} holds a run with {told}")
-
-
-def _flat(values: dict[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
-    for name, value in values.items():
-        if isinstance(value, dict):
-            yield from _flat(value, f"{before}{name}.")
-        else:
-            yield f"{before}{name}", value

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -130,19 +129,15 @@ def _windows(lines: Iterable[str], size: int) -> Iterator[list[str]]:
 def _load(folder: Path, options: SearchOptions, device: str, tokenized: bool) -> tuple[Translator, MosesText | None]:
     from limbeck.data.moses import MosesText
     from limbeck.models.ikd_mmt.translator import Translator
+    from limbeck.systems.translation.text_handling import TextHandling
 
     translator = Translator.load(folder, options, device=device)
     if translator.model.config.visual == "given":
         raise LimbeckError(f"{folder}: this model reads pictures (visual='given'); it cannot translate text alone")
-    card = folder / "limbeck.json"
-    if tokenized or not card.is_file():
+    handling = None if tokenized else TextHandling.read(folder)
+    if handling is None or handling.text == "plain":
         return translator, None
-    try:
-        noted = json.loads(card.read_text(encoding="utf-8"))
-        moses = MosesText(noted["source"], noted["target"]) if noted["text"] == "tok" else None
-    except (ValueError, KeyError, TypeError) as error:
-        raise LimbeckError(f"{card}: expected text, source and target ({type(error).__name__}: {error})") from None
-    return translator, moses
+    return translator, MosesText(handling.source, handling.target)
 
 
 def _rows(

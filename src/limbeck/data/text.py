@@ -104,14 +104,3 @@ def check_parallel(
         raise LimbeckError(
             f"{first_path} has {len(first)} lines but {second_path} has {len(second)}: they must pair line by line"
         )
-
-
-def read_parallel(source: str | Path, target: str | Path) -> tuple[list[str], list[str]]:
-    """Read two files whose lines belong together.
-
-    Raises:
-        LimbeckError: If one cannot be read, is empty, or the numbers of lines differ.
-    """
-    sources, targets = read_lines(source), read_lines(target)
-    check_parallel(sources, source, targets, target)
-    return sources, targets

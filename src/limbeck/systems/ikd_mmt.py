@@ -16,7 +16,14 @@ from limbeck.systems.lab import Lab
 from limbeck.systems.registry import system
 from limbeck.systems.translation.arms import ARMS
 from limbeck.systems.translation.corpus import Corpus, Multi30kCorpus, Part, WorldCorpus
-from limbeck.systems.translation.job import Material, TranslationJob, read_corpus, read_pictures, run_translation_job
+from limbeck.systems.translation.job import (
+    Material,
+    TranslationJob,
+    read_corpus,
+    read_pictures,
+    run_translation_job,
+    started_from,
+)
 from limbeck.systems.translation.pictures import PictureSource
 from limbeck.systems.translation.recipe import Recipe
 from limbeck.systems.translation.training import Trained, arm_named
@@ -46,6 +53,7 @@ def ikd_mmt(
     steps: int | None = None,
     epochs: int | None = None,
     recipe: Path | None = None,
+    start_from: Path | None = None,
     workers: int | None = None,
 ) -> Findings:
     """A frozen vision network teaches a generator inside a translator to imagine the picture of a sentence.
@@ -64,6 +72,8 @@ def ikd_mmt(
     nouns that name the setting never stood beside an ambiguous word in training. On Multi30k (`--data multi30k
     --data-dir FOLDER`) the picture is a vector of region labels, pooled CNN features or a photo (`--vision`), and the
     first two leave no picture to invert, and so no KD-2.
+
+    With `--start-from RUN` every arm begins with the weights that it had at the end of that run.
     """
     _check_pair(data, pair)
     names = _arm_names(arms, data)
@@ -71,7 +81,7 @@ def ikd_mmt(
     chosen = _with_length(chosen, steps, epochs)
     corpus_spec = _corpus(lab, data, data_dir, pair)
     source = _source(data, data_dir, vision, features, lab)
-    material = Material(corpus_spec, source, chosen.model_dump_json(), lab.cache)
+    material = Material(corpus_spec, source, chosen.model_dump_json(), lab.cache, start_from)
     _same_recipe(lab, material)
     corpus = read_corpus(material)
     lab.say(f"{len(corpus.train)} training sentences, {pair}; arms: {', '.join(names)}")
@@ -80,6 +90,10 @@ def ikd_mmt(
 
     findings = Findings()
     jobs = [_job(lab, name, seed, material) for seed in lab.seeds for name in names]
+    for job in jobs:
+        model = started_from(job)
+        if model is not None and not ARMS[job.arm].wrong_picture and not model.is_dir():
+            raise LimbeckError(f"--start-from: the run has not trained {job.arm} with seed {job.seed}: no {model}")
     used = default_workers(lab.device, len(jobs)) if workers is None else workers
     results: dict[TranslationJob, Trained] = {}
     # Who translates with wrong pictures needs the model that was trained with the right ones.

@@ -6,7 +6,7 @@ import json
 import os
 import platform
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -77,6 +77,27 @@ class RunFolder:
         """Write ``config.yaml``: what was asked for, in plain values."""
         write_atomically(self.path / "config.yaml", yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True))
 
+    def refuse_other(self, config: Mapping[str, Any], *, free: Collection[str] = ()) -> None:
+        """Refuse to mix two different runs in one folder.
+
+        Args:
+            config: What is asked for now; what else the folder's ``config.yaml`` notes is not compared.
+            free: Dotted names of what may change.
+
+        Raises:
+            LimbeckError: The folder's run was asked for something else.
+        """
+        written = self.path / "config.yaml"
+        if not written.exists():
+            return
+        found = yaml.safe_load(written.read_text(encoding="utf-8")) or {}
+        before = dict(_flat({name: value for name, value in found.items() if name in config}))
+        now = dict(_flat(config))
+        for name in sorted((before.keys() | now.keys()) - set(free)):
+            if before.get(name) != now.get(name):
+                told = f"{name} {before.get(name)!r}; it cannot go on with {now.get(name)!r}"
+                raise LimbeckError(f"{self.path} holds a run with {told}")
+
     def write_metrics(self, metrics: Mapping[str, Any]) -> None:
         """Write ``metrics.json``: what came of it."""
         write_json(self.path / "metrics.json", metrics)
@@ -113,6 +134,15 @@ class RunFolder:
         folder = self.path / name
         folder.mkdir(exist_ok=True)
         return folder
+
+
+def _flat(values: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
+    """Nested mappings as one, by dotted names."""
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{before}{name}.")
+        else:
+            yield f"{before}{name}", value
 
 
 def write_atomically(path: Path, text: str) -> None:

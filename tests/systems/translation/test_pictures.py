@@ -35,7 +35,9 @@ def corpus(tmp_path: Path) -> FileCorpus:
         ResNetConfig(embedding_size=8, hidden_sizes=[8, 12], depths=[1, 1], layer_type="basic")
     ).save_pretrained(tmp_path / "network")
     train, val = (
-        ParallelFiles(tmp_path / f"{split}.en", tmp_path / f"{split}.de", tmp_path / f"{split}.pictures")
+        ParallelFiles(
+            source=tmp_path / f"{split}.en", target=tmp_path / f"{split}.de", pictures=tmp_path / f"{split}.pictures"
+        )
         for split in ("train", "val")
     )
     return FileCorpus("en-de", train, val)
@@ -89,7 +91,7 @@ def test_maps_are_standardised_kept_and_made_again_when_a_picture_changes(corpus
 
 
 def test_what_does_not_fit_is_refused(corpus: FileCorpus, tmp_path: Path) -> None:
-    bare = FileCorpus("en-de", ParallelFiles(corpus.train.source, corpus.train.target), corpus.val)
+    bare = FileCorpus("en-de", ParallelFiles(source=corpus.train.source, target=corpus.train.target), corpus.val)
     with pytest.raises(LimbeckError, match="none of the pictures belongs to a training sentence"):
         load(bare, tmp_path)
     with pytest.raises(LimbeckError, match="pictures of the kind 'world' belong to another corpus"):

@@ -24,20 +24,6 @@ PLAN: dict[str, Any] = {"lr": 2e-3, "betas": (0.9, 0.98), "warmup": 400, "schedu
 """What a recipe's plan leaves out."""
 
 
-class TextFiles(Settings):
-    """One split; paths are relative to the configuration file.
-
-    Args:
-        source: Sentences to translate, plain or ``.gz``.
-        target: Their translations.
-        pictures: A line a sentence: the path of its picture, relative to this file; empty where it has none.
-    """
-
-    source: Path
-    target: Path
-    pictures: Path | None = None
-
-
 class Vision(Settings):
     """What sees the pictures.
 
@@ -56,11 +42,12 @@ class TranslatorConfig(Settings):
     Args:
         pair: Languages, as ``"en-de"``.
         arm: What pictures do for it (see :data:`~limbeck.systems.translation.arms.ARMS`).
-        train: To learn from.
+        train: To learn from; paths are relative to the configuration file.
         val: To choose by.
         tests: To report, by name; without any, scores are those of ``val``.
         tokenized: Whether the text is lower-cased and tokenised.
         vision: What sees the pictures.
+        start_from: A model folder, as an earlier training left it, whose vocabulary and weights it begins with.
         seed: Of weights, order and dropout.
         recipe: Sizes and training; what its plan leaves out is taken from :data:`PLAN`.
         environment: What a run noted of its machine; it has no part in the training.
@@ -71,11 +58,12 @@ class TranslatorConfig(Settings):
 
     pair: str
     arm: str = "ikd"
-    train: TextFiles
-    val: TextFiles
-    tests: dict[str, TextFiles] = Field(default_factory=dict)
+    train: ParallelFiles
+    val: ParallelFiles
+    tests: dict[str, ParallelFiles] = Field(default_factory=dict)
     tokenized: bool = False
     vision: Vision = Vision()
+    start_from: Path | None = None
     seed: Annotated[int, Field(ge=0)] = 1
     recipe: Recipe = Field(default_factory=lambda: Recipe(plan=Plan(**PLAN)))
     environment: dict[str, Any] = Field(default_factory=dict)
@@ -97,7 +85,7 @@ class TranslatorConfig(Settings):
 
     @field_validator("tests")
     @classmethod
-    def _file_names(cls, tests: dict[str, TextFiles]) -> dict[str, TextFiles]:
+    def _file_names(cls, tests: dict[str, ParallelFiles]) -> dict[str, ParallelFiles]:
         for name in tests:
             if not _FILE_NAME.fullmatch(name):
                 raise ValueError(f"a test's name becomes a file's: {name!r} should be letters, digits, '.', '_' or '-'")
@@ -143,8 +131,7 @@ class TranslatorConfig(Settings):
 
     def corpus(self) -> FileCorpus:
         """Where the text is."""
-        tests = tuple((name, _files(split)) for name, split in self.tests.items())
-        return FileCorpus(self.pair, _files(self.train), _files(self.val), tests, self.tokenized)
+        return FileCorpus(self.pair, self.train, self.val, tuple(self.tests.items()), self.tokenized)
 
     def pictures(self) -> PictureSource | None:
         """How pictures are seen; ``None`` where the arm needs none.
@@ -161,15 +148,13 @@ class TranslatorConfig(Settings):
         return PictureSource("files", network=self.vision.network, size=self.vision.size)
 
     def _placed(self, base: Path) -> TranslatorConfig:
-        def place(split: TextFiles) -> TextFiles:
-            pictures = None if split.pictures is None else base / split.pictures.expanduser()
-            source, target = base / split.source.expanduser(), base / split.target.expanduser()
-            return TextFiles(source=source, target=target, pictures=pictures)
-
         network = base / self.vision.network
         vision = self.vision.model_copy(update={"network": str(network)}) if network.is_dir() else self.vision
-        placed = {"train": place(self.train), "val": place(self.val), "vision": vision}
-        return self.model_copy(update={**placed, "tests": {name: place(split) for name, split in self.tests.items()}})
+        placed: dict[str, Any] = {"train": self.train.placed(base), "val": self.val.placed(base), "vision": vision}
+        tests = {name: files.placed(base) for name, files in self.tests.items()}
+        if self.start_from is not None:
+            placed["start_from"] = base / self.start_from.expanduser()
+        return self.model_copy(update={**placed, "tests": tests})
 
 
 _LANGUAGE = re.compile(r"[a-z]{2,3}")
@@ -202,7 +187,3 @@ def _change(values: dict[str, Any], change: str) -> None:
 def _tenth(steps: Any) -> int:
     """What is no number is refused later, by the plan itself."""
     return steps // 10 if isinstance(steps, int) else 0
-
-
-def _files(split: TextFiles) -> ParallelFiles:
-    return ParallelFiles(split.source, split.target, split.pictures)

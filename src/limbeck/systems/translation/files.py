@@ -12,11 +12,11 @@ from PIL import Image, ImageOps
 
 from limbeck.data.text import check_parallel, iterate_lines, read_lines
 from limbeck.errors import LimbeckError
+from limbeck.settings import Settings
 from limbeck.systems.translation.corpus import Corpus, Part
 
 
-@dataclass(frozen=True)
-class ParallelFiles:
+class ParallelFiles(Settings):
     """The files of one split; their lines belong together.
 
     Args:
@@ -28,6 +28,12 @@ class ParallelFiles:
     source: Path
     target: Path
     pictures: Path | None = None
+
+    def placed(self, base: Path) -> ParallelFiles:
+        """The same files, their paths taken relative to a folder."""
+        pictures = None if self.pictures is None else base / self.pictures.expanduser()
+        source, target = base / self.source.expanduser(), base / self.target.expanduser()
+        return ParallelFiles(source=source, target=target, pictures=pictures)
 
     def texts(self) -> tuple[list[str], list[str]]:
         """Both sides.

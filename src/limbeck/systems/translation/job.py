@@ -26,12 +26,14 @@ class Material:
         pictures: Where its pictures come from.
         recipe: How translators are trained, as JSON, so that it can be hashed.
         cache: Where vision networks and maps are kept.
+        start: An earlier run's folder; every arm begins with the model that it left there, the seed being the same.
     """
 
     corpus: CorpusSpec
     pictures: PictureSource
     recipe: str
     cache: Path
+    start: Path | None = None
 
     def settings(self) -> Recipe:
         """The recipe."""
@@ -84,8 +86,15 @@ def run_translation_job(job: TranslationJob) -> Trained:
         device=job.device,
         resume=job.resume,
         progress=bar,
+        start=started_from(job),
         callbacks=[JobLines(f"{job.arm}, seed {job.seed}")] if job.progress and not bar else [],
     )
+
+
+def started_from(job: TranslationJob) -> Path | None:
+    """The model folder that an arm begins with."""
+    start = job.material.start
+    return None if start is None else start / job.arm / f"seed-{job.seed}" / "model"
 
 
 @functools.lru_cache(maxsize=1)

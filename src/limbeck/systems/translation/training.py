@@ -10,31 +10,24 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-from transformers import PreTrainedTokenizerFast
+from torch import Tensor
 
-from limbeck.data.translation import PictureMaps, TranslationData
+from limbeck.data.translation import PictureMaps
 from limbeck.errors import LimbeckError
-from limbeck.methods.base import Method
-from limbeck.methods.ikd import InversionDistillation
-from limbeck.methods.imagination import Imagination
-from limbeck.models.ikd_mmt.configuration import IKDMMTConfig
-from limbeck.models.ikd_mmt.modeling import IKDMMTForTranslation
 from limbeck.models.ikd_mmt.search import SearchOptions
-from limbeck.models.ikd_mmt.tokenization import train_tokenizer
 from limbeck.models.ikd_mmt.translator import Translator
-from limbeck.models.vision.maps import maps_to_json
 from limbeck.systems.translation.arms import ARMS, Arm
 from limbeck.systems.translation.card import write_card
-from limbeck.systems.translation.corpus import Corpus, Part
+from limbeck.systems.translation.corpus import Corpus
 from limbeck.systems.translation.device import accelerator_on
 from limbeck.systems.translation.pictures import Pictures
+from limbeck.systems.translation.prepare import prepare
 from limbeck.systems.translation.recipe import Recipe
 from limbeck.systems.translation.scores import score_tests
+from limbeck.systems.translation.text_handling import TextHandling
 from limbeck.training.callbacks import Callback
 from limbeck.training.loop import fit
 from limbeck.training.run_folder import RunFolder, environment, write_atomically, write_json
-from limbeck.training.seed import set_seed
 from limbeck.training.translation import TranslationTask
 
 WRONG_PICTURE_SEED = 7919
@@ -68,114 +61,6 @@ class Trained:
         return cls(hypotheses, noted["budget"], noted["parameters"])
 
 
-def joint_tokenizer(corpus: Corpus, recipe: Recipe) -> PreTrainedTokenizerFast:
-    """The joint subword vocabulary of the training sentences; the same whoever trains it.
-
-    Raises:
-        LimbeckError: If the recipe's vocabulary is too small to hold anything.
-    """
-    lines = [*corpus.train.source, *corpus.train.target]
-    try:
-        return train_tokenizer(lines, recipe.vocab_size, split_punctuation=not corpus.tokenized)
-    except ValueError as error:
-        raise LimbeckError(str(error)) from None
-
-
-def build_model(recipe: Recipe, arm: Arm, vocabulary: int, pictures: Pictures | None) -> IKDMMTForTranslation:
-    """An arm's untrained model.
-
-    Raises:
-        LimbeckError: If the arm needs pictures and there are none, or a size does not fit.
-    """
-    if arm.visual != "none" and pictures is None:
-        raise LimbeckError(f"the arm {arm.title!r} needs pictures")
-    try:
-        config = IKDMMTConfig(
-            vocab_size=vocabulary,
-            d_model=recipe.d_model,
-            encoder_layers=recipe.layers,
-            decoder_layers=recipe.layers,
-            num_heads=recipe.heads,
-            ffn_dim=recipe.ffn_dim,
-            dropout=recipe.dropout,
-            kv=recipe.kv,
-            visual=arm.visual,
-            vision_maps=maps_to_json(pictures.maps) if pictures is not None and arm.visual != "none" else [],
-            visual_grid=recipe.visual_grid,
-            unpool=recipe.unpool,
-        )
-        return IKDMMTForTranslation(config)
-    except ValueError as error:
-        raise LimbeckError(str(error)) from None
-
-
-def build_method(recipe: Recipe, arm: Arm, pictures: Pictures | None) -> Method | None:
-    """What pictures teach an arm; ``None`` where nothing is distilled."""
-    if pictures is None or arm.visual not in ("generated", "predicted"):
-        return None
-    if arm.visual == "predicted":
-        return Imagination(pictures.maps[-1])
-    # Stored vectors have no picture for the vision network to look at, so there is no KD-2 for them.
-    kd2 = recipe.kd2 if arm.kd2 and pictures.teacher is not None else 0.0
-    kd1 = recipe.kd1 if arm.kd1 else 0.0
-    if not kd1 and not kd2:
-        return None
-    return InversionDistillation(
-        pictures.maps, pictures.teacher, grain=recipe.grain, distance_name=recipe.distance, kd1=kd1, kd2=kd2
-    )
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """An arm that is ready to be trained.
-
-    Args:
-        tokenizer: The joint tokenizer.
-        model: The untrained model.
-        method: What pictures teach it; ``None`` where they teach nothing.
-        pictures: The pictures, where the arm looks at them in training.
-        train: Training sentences.
-        val: Validation sentences.
-    """
-
-    tokenizer: PreTrainedTokenizerFast
-    model: IKDMMTForTranslation
-    method: Method | None
-    pictures: Pictures | None
-    train: TranslationData
-    val: TranslationData
-
-    def parameters(self) -> dict[str, int]:
-        """Sizes: ``model`` at inference, its ``generator`` of visual features, and the text ``translator`` alone.
-
-        Visual tokens and Imagination's head are part of what an arm is, so arms are compared by the translator.
-        """
-        inverse, visual = self.model.encoder.inverse, self.model.encoder.visual_tokens
-        whole, generator = _size(self.model), _size(inverse)
-        # Below the top map the generator only learns, and the imagined vector is never looked at.
-        idle = _size(inverse.blocks if inverse is not None else self.model.imagine)
-        return {
-            "model": whole - idle,
-            "generator": generator,
-            "translator": whole - generator - _size(visual) - _size(self.model.imagine),
-        }
-
-
-def prepare(arm: Arm, corpus: Corpus, pictures: Pictures | None, recipe: Recipe, seed: int) -> Prepared:
-    """Make an arm's vocabulary, model, method and data.
-
-    Raises:
-        LimbeckError: If the arm needs pictures and there are none, or a size does not fit.
-    """
-    tokenizer = joint_tokenizer(corpus, recipe)
-    set_seed(seed)
-    model = build_model(recipe, arm, len(tokenizer), pictures)
-    method = build_method(recipe, arm, pictures)
-    reads = pictures if method is not None or arm.visual == "given" else None
-    train, val = (_data(part, tokenizer, reads) for part in (corpus.train, corpus.val))
-    return Prepared(tokenizer, model, method, reads, train, val)
-
-
 def train_arm(
     arm: Arm,
     corpus: Corpus,
@@ -189,6 +74,7 @@ def train_arm(
     progress: bool = False,
     callbacks: Sequence[Callback] = (),
     asked: Mapping[str, Any] | None = None,
+    start: Path | None = None,
 ) -> Trained:
     """Train an arm, translate and score every test with it, and keep everything in its folder.
 
@@ -205,15 +91,22 @@ def train_arm(
         callbacks: Told what happens.
         asked: What the user asked for, as ``config.yaml`` and the model's card say it; by default the arm and the
             recipe.
+        start: A model folder whose vocabulary and weights it begins with; by default both are made anew.
 
     Raises:
-        LimbeckError: If the arm needs pictures and there are none, a size does not fit, or the folder holds another
-            run.
+        LimbeckError: If the arm needs pictures and there are none, a size does not fit, the folder holds another run,
+            or ``start`` another kind of model.
     """
     run = RunFolder(folder, resume=resume)
     recipe = recipe.model_copy(update={"plan": recipe.plan.model_copy(update={"seed": seed})})
-    config = asked or {"arm": arm.title, "seed": seed, "pair": corpus.pair, **recipe.model_dump(mode="json")}
-    ready = prepare(arm, corpus, pictures, recipe, seed)
+    config = asked or {
+        "arm": arm.title,
+        "seed": seed,
+        "pair": corpus.pair,
+        **({} if start is None else {"start_from": str(start)}),
+        **recipe.model_dump(mode="json"),
+    }
+    ready = prepare(arm, corpus, pictures, recipe, seed, start)
     run.write_config({**config, "environment": environment()})
     task = TranslationTask(
         ready.model, ready.method, smoothing=recipe.smoothing, rdrop=recipe.rdrop, pictures=recipe.inverted_pictures
@@ -231,7 +124,7 @@ def train_arm(
     )
     translator = Translator(ready.model, ready.tokenizer, SearchOptions(beams=recipe.beams))
     translator.save(folder / "model")
-    write_json(folder / "model" / "limbeck.json", _text_handling(corpus))
+    TextHandling.of(corpus).write(folder / "model")
     hypotheses = translate_tests(translator, corpus, ready.pictures)
     _write_hypotheses(run, hypotheses)
     scores = score_tests(corpus, hypotheses)
@@ -285,19 +178,6 @@ def _top_maps(maps: PictureMaps, name: str) -> Callable[[Sequence[int]], tuple[T
         return features, present
 
     return of
-
-
-def _data(part: Part, tokenizer: PreTrainedTokenizerFast, pictures: Pictures | None) -> TranslationData:
-    return TranslationData(part.source, part.target, tokenizer, None if pictures is None else pictures.of(part))
-
-
-def _size(module: nn.Module | None) -> int:
-    return 0 if module is None else sum(parameter.numel() for parameter in module.parameters())
-
-
-def _text_handling(corpus: Corpus) -> dict[str, str]:
-    source, target = corpus.pair.split("-")
-    return {"text": "tok" if corpus.tokenized else "plain", "source": source, "target": target}
 
 
 def _close(folder: Path, trained: Trained) -> Trained:
