@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+import errno
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 
 class LimbeckError(Exception):
@@ -23,6 +26,25 @@ class TrainingError(LimbeckError):
     """A run that cannot go on: a loss that is not finite, a task whose terms contradict its weights."""
 
     exit_code = 1
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Tell a failure to write safetensors as what it is, an ``OSError``: they have an exception of their own for it.
+
+    Args:
+        path: What is written, for the message.
+
+    Raises:
+        OSError: The file could not be written, as on a full disk.
+    """
+    from safetensors import SafetensorError
+
+    try:
+        yield
+    except SafetensorError as error:
+        reason = str(error).removeprefix("Error while serializing: ").removeprefix("I/O error: ")
+        raise OSError(errno.EIO, f"cannot be written: {reason}", str(path)) from None
 
 
 def near_matches(name: str, possible: Iterable[str], *, most: int = 5) -> str:

@@ -15,7 +15,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from limbeck.errors import LimbeckError
+from limbeck.errors import LimbeckError, writing
 from limbeck.training.run_folder import write_json
 
 STATE = "state.json"
@@ -85,8 +85,10 @@ def write_checkpoint(
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> int:
     """Write one safetensors file so that it is whole or absent; returns its length in bytes."""
-    unfinished = path.with_name(f".{path.name}")
-    save_file(dict(tensors), unfinished)
+    # A name of one's own: another process may be writing the same.
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    with writing(path):
+        save_file(dict(tensors), unfinished)
     _sync(unfinished)
     unfinished.replace(path)
     return path.stat().st_size

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedTokenizerFast
 
 from limbeck.data.batching import pad_ids
-from limbeck.errors import LimbeckError
+from limbeck.errors import LimbeckError, writing
 from limbeck.models.ikd_mmt.configuration import IKDMMTConfig
 from limbeck.models.ikd_mmt.modeling import IKDMMTForTranslation
 from limbeck.models.ikd_mmt.search import Hypothesis, SearchOptions, search
@@ -98,7 +98,7 @@ class Translator:
 
     def save(self, folder: str | Path) -> None:
         """Save model and tokenizer; ``from_pretrained`` of both, and :meth:`load`, read them."""
-        with quiet_transformers():
+        with quiet_transformers(), writing(Path(folder) / "model.safetensors"):
             self.model.save_pretrained(folder)
             self.tokenizer.save_pretrained(folder)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import redirect_stdout
 from dataclasses import asdict, dataclass, field
@@ -15,7 +14,7 @@ from typing import Literal, Protocol
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
@@ -32,6 +31,7 @@ from limbeck.systems.translation.device import accelerator_on
 from limbeck.systems.translation.files import FileCorpus, PictureFiles
 from limbeck.systems.translation.recipe import Recipe
 from limbeck.teachers.vision import VisionTeacher
+from limbeck.training.checkpoint import write_tensors
 from limbeck.training.loop import fit
 from limbeck.training.plan import Plan
 from limbeck.training.task import Task
@@ -204,10 +204,7 @@ def seen_pictures(
         values = _maps_of(teacher, batches(numbers), recipe)
         statistics = {f"statistics/{name}": value.contiguous() for name, value in teacher.statistics().items()}
         place.parent.mkdir(parents=True, exist_ok=True)
-        # A name of one's own: another process may be computing the same.
-        partial = place.with_suffix(f".{os.getpid()}.partial")
-        save_file({**values, **statistics}, partial)
-        partial.rename(place)
+        write_tensors(place, {**values, **statistics})
     stored = load_file(place)
     teacher.load_statistics({n.removeprefix("statistics/"): v for n, v in stored.items() if "/" in n})
     values = {name: stored[name] for name in names}
