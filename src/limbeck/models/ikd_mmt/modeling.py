@@ -16,6 +16,7 @@ from limbeck.data.translation import IGNORED
 from limbeck.models.ikd_mmt.configuration import IKDMMTConfig
 from limbeck.models.ikd_mmt.decoder import Decoder, KeyValueCache, TransformersCache
 from limbeck.models.ikd_mmt.encoder import EncoderOutput, MultimodalEncoder
+from limbeck.models.ikd_mmt.incremental import TorchDecoding
 
 
 class IKDMMTForTranslation(PreTrainedModel, GenerationMixin):
@@ -78,6 +79,15 @@ class IKDMMTForTranslation(PreTrainedModel, GenerationMixin):
     def project(self, states: Float[Tensor, "*positions d"]) -> Float[Tensor, "*positions vocab"]:
         """Logits over the vocabulary, by the shared embedding matrix."""
         return F.linear(states, self.encoder.embedding.weight)
+
+    def begin(
+        self,
+        input_ids: Int[Tensor, "b s"],
+        visual_features: Tensor | None = None,
+        visual_mask: Tensor | None = None,
+    ) -> TorchDecoding:
+        """Encode sentences, padded on the right, to be translated a token at a time, as the search does."""
+        return TorchDecoding(self, self.encoder(input_ids, None, visual_features, visual_mask))
 
     def imagined(self, encoded: EncoderOutput) -> Float[Tensor, "b channels"]:
         """Imagination's guess of the picture's pooled vector, from the encoder's mean state."""

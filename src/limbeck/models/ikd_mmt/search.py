@@ -13,9 +13,8 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from limbeck.models.ikd_mmt.decoder import BeamCache
-from limbeck.models.ikd_mmt.encoder import EncoderOutput
-from limbeck.models.ikd_mmt.modeling import IKDMMTForTranslation
+from limbeck.models.ikd_mmt.configuration import IKDMMTConfig
+from limbeck.models.ikd_mmt.incremental import Decoding, Searchable
 
 IMPOSSIBLE = -1.0e9
 
@@ -63,7 +62,7 @@ class Hypothesis:
 
 @torch.inference_mode()
 def search(
-    model: IKDMMTForTranslation,
+    model: Searchable,
     input_ids: Int[Tensor, "b s"],
     options: SearchOptions | None = None,
     *,
@@ -88,29 +87,25 @@ def search(
     if model.training:
         raise ValueError("the model is in training mode; call model.eval() before searching")
     options = options or SearchOptions()
-    encoded = model.encoder(input_ids, None, visual_features, visual_mask)
+    decoding = model.begin(input_ids, visual_features, visual_mask)
     limits = options.limits(input_ids.ne(model.config.pad_token_id).sum(1))
     if options.beams == 1:
-        return _greedy(model, encoded, limits, options)
-    return _BeamSearch(model, encoded, limits, options).run()
+        return _greedy(model.config, decoding, limits, options)
+    return _BeamSearch(model.config, decoding, limits, options).run()
 
 
-def _greedy(
-    model: IKDMMTForTranslation, encoded: EncoderOutput, limits: Tensor, options: SearchOptions
-) -> list[list[Hypothesis]]:
-    cache = BeamCache()
-    assert encoded.mask is not None
-    rows = len(encoded.mask)
-    newest = torch.full((rows, 1), model.config.decoder_start_token_id, device=limits.device)
+def _greedy(config: IKDMMTConfig, decoding: Decoding, limits: Tensor, options: SearchOptions) -> list[list[Hypothesis]]:
+    rows = len(limits)
+    newest = torch.full((rows, 1), config.decoder_start_token_id, device=limits.device)
     total = torch.zeros(rows, device=limits.device)
     open_rows = torch.ones(rows, dtype=torch.bool, device=limits.device)
     tokens: list[Tensor] = []
     kept: list[Tensor] = []
     for step in range(int(limits.max())):
-        logits = model.project(model.decode(newest, encoded, cache, step)[:, -1]).float()
+        logits = decoding.step(newest)
         best, newest = logits.max(dim=-1, keepdim=True)
         total += torch.where(open_rows, best.squeeze(1) - logits.logsumexp(-1), 0.0)
-        ended = newest.squeeze(1) == model.config.eos_token_id
+        ended = newest.squeeze(1) == config.eos_token_id
         tokens.append(newest.squeeze(1))
         kept.append(open_rows & ~ended)
         open_rows = open_rows & ~ended & (limits > step + 1)
@@ -127,18 +122,14 @@ def _greedy(
 class _BeamSearch:
     """One batch's search; tensors are ``(open sentences, beams, ...)`` and shrink as sentences finish."""
 
-    def __init__(
-        self, model: IKDMMTForTranslation, encoded: EncoderOutput, limits: Tensor, options: SearchOptions
-    ) -> None:
-        assert encoded.mask is not None
-        self.model, self.encoded, self.limits, self.options = model, encoded, limits, options
-        self.cache = BeamCache()
-        sentences, beams, device = len(encoded.mask), options.beams, limits.device
+    def __init__(self, config: IKDMMTConfig, decoding: Decoding, limits: Tensor, options: SearchOptions) -> None:
+        self.config, self.decoding, self.limits, self.options = config, decoding, limits, options
+        sentences, beams, device = len(limits), options.beams, limits.device
         self.results: list[list[Hypothesis]] = [[] for _ in range(sentences)]
         self.sentence = torch.arange(sentences, device=device)
         shape = (sentences, beams)
         self.tokens = torch.zeros((*shape, 0), dtype=torch.long, device=device)
-        self.newest = torch.full((sentences, beams), model.config.decoder_start_token_id, device=device)
+        self.newest = torch.full((sentences, beams), config.decoder_start_token_id, device=device)
         # All beams start equal, so only the first may be continued in the first step.
         self.scores = torch.full(shape, IMPOSSIBLE, device=device)
         self.scores[:, 0] = 0.0
@@ -150,31 +141,31 @@ class _BeamSearch:
         """Search until no sentence is open."""
         step = 0
         while len(self.sentence):
-            self._advance(step)
-            self._close_finished(step + 1)
+            parents = self._advance(step)
+            kept = self._close_finished(step + 1)
+            self.decoding.select(parents if kept is None else parents[kept], kept)
             step += 1
         return self.results
 
-    def _advance(self, step: int) -> None:
-        scores, parents, newest = self._continuations(step)
-        ends = (newest == self.model.config.eos_token_id) | (self.limits <= step + 1).unsqueeze(1)
+    def _advance(self, step: int) -> Tensor:
+        """Continue every sentence by a token; gives the rows that its beams come from."""
+        scores, parents, newest = self._continuations()
+        ends = (newest == self.config.eos_token_id) | (self.limits <= step + 1).unsqueeze(1)
         candidates = torch.cat([_gather(self.tokens, parents), newest.unsqueeze(-1)], dim=-1)
         self._keep_ended(scores, candidates, ends, step + 1)
 
         running, chosen = (scores + ends * IMPOSSIBLE).topk(self.options.beams, dim=1)
         self.scores, self.tokens, self.newest = running, _gather(candidates, chosen), newest.gather(1, chosen)
         parents = parents.gather(1, chosen)
-        rows = torch.arange(len(parents), device=parents.device).unsqueeze(1) * self.options.beams + parents
-        self.cache.reorder(rows.flatten())
+        return torch.arange(len(parents), device=parents.device).unsqueeze(1) * self.options.beams + parents
 
-    def _continuations(self, step: int) -> tuple[Tensor, Tensor, Tensor]:
+    def _continuations(self) -> tuple[Tensor, Tensor, Tensor]:
         """The ``2 * beams`` best continuations of each sentence: scores, parent beams and tokens.
 
         Twice as many as beams, so that enough remain where the best ones end.
         """
         beams = self.options.beams
-        states = self.model.decode(self.newest.view(-1, 1), self.encoded, self.cache, step)[:, -1]
-        logits = self.model.project(states).float()
+        logits = self.decoding.step(self.newest)
         width = min(2 * beams, logits.shape[-1])
         best, tokens = logits.topk(width, dim=-1)
         best = best - logits.logsumexp(-1, keepdim=True)
@@ -194,33 +185,28 @@ class _BeamSearch:
         self.ended = ended.gather(1, chosen)
         self.ended_tokens = _gather(torch.cat([grown, candidates], dim=1), chosen)
 
-    def _close_finished(self, length: int) -> None:
-        """Take out sentences that no running hypothesis can improve, or that reached their longest length."""
+    def _close_finished(self, length: int) -> Tensor | None:
+        """Take out sentences that no running hypothesis can improve, or that reached their longest length.
+
+        Returns:
+            The places of those that stay, if any was taken out.
+        """
         best_running = self.scores[:, 0] / length**self.options.length_penalty
         worst_ended = torch.where(self.ended, self.ended_scores, IMPOSSIBLE).min(dim=1).values
         done = (best_running <= worst_ended) | (self.limits <= length)
         if self.options.early_stopping:
             done |= self.ended.all(dim=1)
         if not done.any():
-            return
+            return None
         for index in done.nonzero().flatten().tolist():
             self.results[int(self.sentence[index])] = self._hypotheses(index)
         keep = (~done).nonzero().flatten()
-        beams = self.options.beams
-        rows = (keep.unsqueeze(1) * beams + torch.arange(beams, device=keep.device)).flatten()
-        self.cache.reorder(rows)
-        self.cache.keep_sentences(keep)
-        assert self.encoded.last_hidden_state is not None
-        assert self.encoded.mask is not None
-        self.encoded = EncoderOutput(
-            last_hidden_state=self.encoded.last_hidden_state[keep],
-            mask=self.encoded.mask[keep],
-        )
         for name in ("limits", "sentence", "tokens", "newest", "scores", "ended_scores", "ended", "ended_tokens"):
             setattr(self, name, getattr(self, name)[keep])
+        return keep
 
     def _hypotheses(self, index: int) -> list[Hypothesis]:
-        eos = self.model.config.eos_token_id
+        eos = self.config.eos_token_id
         hypotheses = []
         for tokens, score in zip(self.ended_tokens[index].tolist(), self.ended_scores[index].tolist(), strict=True):
             if math.isclose(score, IMPOSSIBLE):
