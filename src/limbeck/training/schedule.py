@@ -9,15 +9,15 @@ Schedule = Literal["constant", "linear", "cosine", "inverse_sqrt"]
 
 
 def lr_factor(step: int, *, schedule: Schedule, warmup: int = 0, total: int | None = None, floor: float = 0.0) -> float:
-    r"""What the peak learning rate is multiplied by at one optimiser step.
+    """What the peak learning rate is multiplied by at one optimiser step.
 
-    With :math:`t` the step, :math:`w` the warm-up, :math:`T` the total and :math:`f` the floor, the warm-up is
-    :math:`t / w` for :math:`t < w`, and then, with :math:`p = (t - w) / (T - w)`:
+    With ``t`` the step, ``w`` the warm-up, ``T`` the total and ``f`` the floor, the warm-up is ``t / w`` for
+    ``t < w``, and then, with ``p = (t - w) / (T - w)``:
 
-    - ``constant``: :math:`1`;
-    - ``linear``: :math:`f + (1 - f)(1 - p)`;
-    - ``cosine``: :math:`f + (1 - f) (1 + \cos \pi p) / 2`;
-    - ``inverse_sqrt``: :math:`\max(f, \sqrt{\max(w, 1) / t})`.
+    - ``constant``: ``1``;
+    - ``linear``: ``f + (1 - f) (1 - p)``;
+    - ``cosine``: ``f + (1 - f) (1 + cos(pi p)) / 2``;
+    - ``inverse_sqrt``: ``max(f, sqrt(max(w, 1) / t))``.
 
     Args:
         step: The optimiser step that is about to be made; the first is 1.

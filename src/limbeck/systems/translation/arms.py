@@ -14,7 +14,7 @@ class Arm:
     Args:
         title: What tables call it.
         role: The method, a baseline or an ablation.
-        visual: The model's source of visual tokens (see :class:`~limbeck.models.ikd_mmt.IKDMMTConfig`).
+        visual: The model's source of visual tokens (see :class:`~limbeck.models.ikd_mmt.configuration.IKDMMTConfig`).
         kd1: Whether KD-1 teaches it.
         kd2: Whether KD-2 teaches it.
         wrong_picture: Whether it is tested with other sentences' pictures; it then has no training of its own.
@@ -48,3 +48,4 @@ ARMS: dict[str, Arm] = {
         description="image-must, translating with another sentence's picture",
     ),
 }
+"""Every arm by its name, in the order of tables."""

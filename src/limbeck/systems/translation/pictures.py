@@ -55,7 +55,7 @@ class PictureSource:
             vision network, or vectors that stand for pictures: ``"pooled"`` (features of a CNN) or ``"labels"`` (of
             regions, as people gave them).
         path: Of the archive or the vectors.
-        network: The vision network that sees photos (see :func:`photo_pictures`).
+        network: The vision network that sees photos (see :func:`vision_teacher`).
         size: Height and width at which it sees them.
         steps: Training steps of the world's vision network.
     """
