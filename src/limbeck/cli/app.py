@@ -22,6 +22,7 @@ VERBS = {
     "train": "Train from a configuration file.",
     "evaluate": "Score translations, and compare two systems.",
     "translate": "Translate with a trained model.",
+    "report": "Show runs as one page.",
     "world": "Look into the invented world.",
 }
 """Each verb is a module here with a typer application named `app`; this is what `limbeck --help` says of it."""
