@@ -23,6 +23,7 @@ VERBS = {
     "evaluate": "Score translations, and compare two systems.",
     "translate": "Translate with a trained model.",
     "report": "Show runs as one page.",
+    "export": "Export a translator to ONNX.",
     "world": "Look into the invented world.",
 }
 """Each verb is a module here with a typer application named `app`; this is what `limbeck --help` says of it."""

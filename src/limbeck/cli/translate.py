@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Annotated
+from typing import IO, TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -45,6 +45,9 @@ def translate(
         bool, typer.Option("--tokenized", help="The text is lower-cased and tokenised, and shall stay so.")
     ] = False,
     batch_tokens: Annotated[int, typer.Option(min=1, help="Padded source tokens a batch.")] = 4096,
+    backend: Annotated[
+        Literal["torch", "onnx"], typer.Option(help="What computes; onnx takes a folder of `limbeck export`.")
+    ] = "torch",
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; torch's choice by default.")] = None,
     device: Annotated[str, typer.Option(help="A torch device.")] = "cpu",
 ) -> None:
@@ -68,7 +71,9 @@ def translate(
     if threads is not None:
         torch.set_num_threads(threads)
     options = SearchOptions(beams=beam, length_penalty=length_penalty)
-    translator, moses = _load(model, options, device, tokenized)
+    if backend == "onnx" and device != "cpu":
+        raise LimbeckError(f"--device: got {device!r}, but --backend onnx runs on the CPU")
+    translator, moses = _load(model, options, backend, device, tokenized)
     translator.batch_tokens = batch_tokens
     translator.warn = lambda message: typer.echo(f"warning: {message}", err=True)
 
@@ -126,12 +131,18 @@ def _windows(lines: Iterable[str], size: int) -> Iterator[list[str]]:
         yield window
 
 
-def _load(folder: Path, options: SearchOptions, device: str, tokenized: bool) -> tuple[Translator, MosesText | None]:
+def _load(
+    folder: Path, options: SearchOptions, backend: Literal["torch", "onnx"], device: str, tokenized: bool
+) -> tuple[Translator[Any], MosesText | None]:
     from limbeck.data.moses import MosesText
     from limbeck.models.ikd_mmt.translator import Translator
     from limbeck.systems.translation.text_handling import TextHandling
 
-    translator = Translator.load(folder, options, device=device)
+    translator: Translator[Any]
+    if backend == "onnx":
+        translator = Translator.load_onnx(folder, options)
+    else:
+        translator = Translator.load(folder, options, device=device)
     if translator.model.config.visual == "given":
         raise LimbeckError(f"{folder}: this model reads pictures (visual='given'); it cannot translate text alone")
     handling = None if tokenized else TextHandling.read(folder)
@@ -141,7 +152,7 @@ def _load(folder: Path, options: SearchOptions, device: str, tokenized: bool) ->
 
 
 def _rows(
-    translator: Translator,
+    translator: Translator[Any],
     moses: MosesText | None,
     best: list[Hypothesis],
     number: int,

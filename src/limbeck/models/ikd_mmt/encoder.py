@@ -130,7 +130,7 @@ class MultimodalEncoder(nn.Module):
         if self.visual_tokens is not None and top_map is not None:
             visual = self.visual_tokens(top_map)
             states = torch.cat([text, visual], dim=1)
-            shown = mask.new_ones(len(mask)) if visual_mask is None else visual_mask.bool()
+            shown = mask.new_ones(mask.shape[0]) if visual_mask is None else visual_mask.bool()
             seen = torch.cat([mask, shown.unsqueeze(1).expand(-1, visual.shape[1])], dim=1)
 
         length = text.shape[1]

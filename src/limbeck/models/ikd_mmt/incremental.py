@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from limbeck.models.ikd_mmt.configuration import IKDMMTConfig
 from limbeck.models.ikd_mmt.decoder import BeamCache
 from limbeck.models.ikd_mmt.encoder import EncoderOutput
 
@@ -34,12 +33,15 @@ class Decoding(Protocol):
 class Searchable(Protocol):
     """A model that a translation can be searched with, whatever computes it."""
 
-    config: IKDMMTConfig
+    config: Any  # an IKDMMTConfig; `transformers` declares a wider type
     training: bool
 
     @property
     def device(self) -> torch.device:
         """Where inputs belong."""
+
+    def eval(self) -> object:
+        """Leave training mode."""
 
     def begin(
         self,

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic
 
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerFast
+from typing_extensions import TypeVar
 
 from limbeck.data.batching import pad_ids
 from limbeck.errors import LimbeckError, writing
 from limbeck.models.ikd_mmt.configuration import IKDMMTConfig
+from limbeck.models.ikd_mmt.incremental import Searchable
 from limbeck.models.ikd_mmt.modeling import IKDMMTForTranslation
+from limbeck.models.ikd_mmt.onnx_model import OnnxTranslation
 from limbeck.models.ikd_mmt.search import Hypothesis, SearchOptions, search
 from limbeck.models.quiet import quiet_transformers
 
 Progress = Callable[[int], None]
+
+ModelT = TypeVar("ModelT", bound=Searchable, default=IKDMMTForTranslation)
 
 
 def move(model: IKDMMTForTranslation, device: str) -> IKDMMTForTranslation:
@@ -25,7 +30,31 @@ def move(model: IKDMMTForTranslation, device: str) -> IKDMMTForTranslation:
     return model
 
 
-class Translator:
+def require_files(folder: Path, *names: str, by: str) -> None:
+    """Refuse a folder that lacks a file.
+
+    Raises:
+        LimbeckError: There is no such folder, or no such file in it.
+    """
+    if not folder.is_dir():
+        raise LimbeckError(f"no such folder: {folder}")
+    for name in names:
+        if not (folder / name).is_file():
+            raise LimbeckError(f"{folder}: no file {name!r} in it; expected a folder as `{by}` writes")
+
+
+def _tokenizer(folder: Path, entries: int) -> PreTrainedTokenizerFast:
+    try:
+        with quiet_transformers():
+            tokenizer: PreTrainedTokenizerFast = PreTrainedTokenizerFast.from_pretrained(folder)
+    except Exception as error:
+        raise LimbeckError(f"{folder}: not a tokenizer that can be loaded: {' '.join(str(error).split())}") from None
+    if len(tokenizer) != entries:
+        raise LimbeckError(f"{folder}: the tokenizer has {len(tokenizer)} entries and the model {entries}")
+    return tokenizer
+
+
+class Translator(Generic[ModelT]):
     """A model with its tokenizer.
 
     Args:
@@ -39,7 +68,7 @@ class Translator:
 
     def __init__(
         self,
-        model: IKDMMTForTranslation,
+        model: ModelT,
         tokenizer: PreTrainedTokenizerFast,
         options: SearchOptions | None = None,
         *,
@@ -47,15 +76,18 @@ class Translator:
         max_source_tokens: int = 512,
         warn: Callable[[str], None] | None = None,
     ) -> None:
-        self.model = model.eval()
+        model.eval()
+        self.model = model
         self.tokenizer = tokenizer
         self.options = options or SearchOptions()
         self.batch_tokens = batch_tokens
         self.max_source_tokens = max_source_tokens
         self.warn = warn or (lambda message: None)
 
-    @classmethod
-    def load(cls, folder: str | Path, options: SearchOptions | None = None, *, device: str = "cpu") -> Translator:
+    @staticmethod
+    def load(
+        folder: str | Path, options: SearchOptions | None = None, *, device: str = "cpu"
+    ) -> Translator[IKDMMTForTranslation]:
         """Load a saved model folder.
 
         Raises:
@@ -63,13 +95,7 @@ class Translator:
                 device; the message says which.
         """
         folder = Path(folder)
-        if not folder.is_dir():
-            raise LimbeckError(f"no such folder: {folder}")
-        for name in ("config.json", "model.safetensors", "tokenizer.json"):
-            if not (folder / name).is_file():
-                raise LimbeckError(
-                    f"{folder}: no file {name!r} in it; expected a model folder as `limbeck train` saves"
-                )
+        require_files(folder, "config.json", "model.safetensors", "tokenizer.json", by="limbeck train")
         try:
             with quiet_transformers():
                 model: IKDMMTForTranslation
@@ -77,7 +103,6 @@ class Translator:
                 model, report = IKDMMTForTranslation.from_pretrained(
                     str(folder), output_loading_info=True, ignore_mismatched_sizes=True
                 )
-                tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
         except Exception as error:
             raise LimbeckError(f"{folder}: not a model that can be loaded: {' '.join(str(error).split())}") from None
         # What does not fit is not left to chance: `transformers` would draw it at random and only warn.
@@ -87,17 +112,32 @@ class Translator:
             if names := sorted(key[0] if isinstance(key, tuple) else key for key in report[wrong]):
                 what = f"{wrong.replace('_', ' ')}: {names[0]}{', ...' * (len(names) > 1)}"
                 raise LimbeckError(f"{folder}: model.safetensors and config.json do not fit, {what}")
-        if len(tokenizer) != model.config.vocab_size:
-            raise LimbeckError(
-                f"{folder}: the tokenizer has {len(tokenizer)} entries and the model {model.config.vocab_size}"
-            )
+        tokenizer = _tokenizer(folder, model.config.vocab_size)
         try:
-            return cls(move(model, device), tokenizer, options)
+            return Translator(move(model, device), tokenizer, options)
         except (RuntimeError, AssertionError) as error:
             raise LimbeckError(f"device {device!r}: {str(error).splitlines()[0]}") from None
 
+    @staticmethod
+    def load_onnx(folder: str | Path, options: SearchOptions | None = None) -> Translator[OnnxTranslation]:
+        """Load a folder that `limbeck export` wrote; ONNX Runtime computes, on the CPU.
+
+        Raises:
+            LimbeckError: `onnxruntime` is not installed, or a file is missing or damaged.
+        """
+        folder = Path(folder)
+        require_files(folder, *OnnxTranslation.files, "tokenizer.json", by="limbeck export")
+        model = OnnxTranslation.load(folder)
+        return Translator(model, _tokenizer(folder, model.config.vocab_size), options)
+
     def save(self, folder: str | Path) -> None:
-        """Save model and tokenizer; ``from_pretrained`` of both, and :meth:`load`, read them."""
+        """Save model and tokenizer; ``from_pretrained`` of both, and :meth:`load`, read them.
+
+        Raises:
+            LimbeckError: The model is an exported one, which has nothing to save.
+        """
+        if not isinstance(self.model, IKDMMTForTranslation):
+            raise LimbeckError("an exported model is not saved; copy its folder")
         with quiet_transformers(), writing(Path(folder) / "model.safetensors"):
             self.model.save_pretrained(folder)
             self.tokenizer.save_pretrained(folder)
