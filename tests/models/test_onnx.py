@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -15,7 +16,7 @@ from limbeck.models.ikd_mmt.onnx_model import OnnxTranslation
 from limbeck.models.ikd_mmt.search import SearchOptions, search
 from tests.models.toys import EOS, translator
 
-CASES = {
+CASES: dict[str, dict[str, Any]] = {
     "none": {},
     "generated": {},
     "predicted": {"decoder_layers": 1},

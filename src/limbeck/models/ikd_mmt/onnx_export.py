@@ -26,9 +26,15 @@ from limbeck.models.ikd_mmt.onnx_model import COPIED, DECODER_STEP, ENCODER, Onn
 from limbeck.models.ikd_mmt.translator import Translator
 
 TOLERANCE = 1e-4
-"""The most that a logit may differ from PyTorch's."""
+"""The most that a logit may differ from PyTorch's, relative to the largest logit where that is above 1."""
 
 OPSET = 18
+
+
+class ExportError(LimbeckError):
+    """The exporter's fault, not the user's: the graphs compute something else."""
+
+    exit_code = 1
 
 
 class ExportedEncoder(nn.Module):
@@ -90,7 +96,7 @@ class ExportedStep(nn.Module):
         return self.model.project(states[:, -1]), *cache.present
 
 
-def export_onnx(folder: Path, out: Path, *, tolerance: float = TOLERANCE) -> float:
+def export_onnx(folder: Path, out: Path) -> float:
     """Write a model folder's graphs, and what a translator needs beside them, into another folder.
 
     The graphs are run and compared with PyTorch before the folder appears.
@@ -98,14 +104,13 @@ def export_onnx(folder: Path, out: Path, *, tolerance: float = TOLERANCE) -> flo
     Args:
         folder: A model folder as `limbeck train` saves.
         out: A folder that is not there yet, or is empty.
-        tolerance: The most that a logit may differ.
 
     Returns:
-        The largest difference of a logit from PyTorch's.
+        The largest difference of a logit from PyTorch's, relative to the largest logit where that is above 1.
 
     Raises:
-        LimbeckError: The packages are not installed, the model reads pictures, ``out`` is taken, or the graphs do not
-            give what PyTorch gives.
+        LimbeckError: The packages are not installed, the model reads pictures, or ``out`` is taken.
+        ExportError: The graphs do not give what PyTorch gives.
     """
     require("onnx", "onnxscript", "onnxruntime")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
@@ -126,9 +131,9 @@ def export_onnx(folder: Path, out: Path, *, tolerance: float = TOLERANCE) -> flo
             if (folder / file).is_file():
                 shutil.copyfile(folder / file, made / file)
         difference = largest_difference(model, OnnxTranslation.load(made))
-        if not difference <= tolerance:
-            raise LimbeckError(
-                f"{folder}: the exported graphs differ from PyTorch by {difference:.1e}, more than {tolerance:.0e}"
+        if not difference <= TOLERANCE:
+            raise ExportError(
+                f"{folder}: the exported graphs differ from PyTorch by {difference:.1e}, more than {TOLERANCE:.0e}"
             )
         made.replace(out)
     return difference
