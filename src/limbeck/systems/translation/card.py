@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from huggingface_hub import EvalResult, ModelCardData
 
 from limbeck.systems.translation.arms import Arm
 from limbeck.systems.translation.corpus import Corpus
@@ -23,7 +24,7 @@ IMAGINATION = (
 
 
 def write_card(folder: Path, arm: Arm, corpus: Corpus, scores: Mapping[str, Any], config: Mapping[str, Any]) -> None:
-    """Write a model's ``README.md``.
+    """Write a model's ``README.md``; its front matter holds the scores as the Hub's ``model-index``.
 
     Args:
         folder: The model's.
@@ -33,10 +34,17 @@ def write_card(folder: Path, arm: Arm, corpus: Corpus, scores: Mapping[str, Any]
         config: What was asked for.
     """
     source, target = corpus.pair.split("-")
-    front = {"language": [source, target], "library_name": "limbeck", "pipeline_tag": "translation"}
+    title = f"{arm.title}, {source} to {target}"
+    front = ModelCardData(
+        language=[source, target],
+        library_name="limbeck",
+        pipeline_tag="translation",
+        model_name=title,
+        eval_results=_results(corpus, scores) or None,
+    )
     parts = [
-        f"---\n{yaml.safe_dump(front, sort_keys=False)}---",
-        f"# {arm.title}, {source} to {target}",
+        f"---\n{front.to_yaml()}\n---",
+        f"# {title}",
         f"{_method(arm)}\n\n{_use(arm)}",
         f"## Data\n\n{_data(corpus)}",
         f"## Scores\n\n{_table(scores)}",
@@ -44,6 +52,27 @@ def write_card(folder: Path, arm: Arm, corpus: Corpus, scores: Mapping[str, Any]
         f"## Reference\n\n{IMAGINATION if arm.visual == 'predicted' else IKD_MMT}",
     ]
     write_atomically(folder / "README.md", "\n\n".join(parts) + "\n")
+
+
+def _results(corpus: Corpus, scores: Mapping[str, Any]) -> list[EvalResult]:
+    """Every score in the Hub's terms: the pair is the data set's configuration, the test its split."""
+    return [
+        EvalResult(
+            task_type="translation",
+            task_name=f"Translation {corpus.pair}",
+            dataset_name=corpus.name,
+            dataset_type=corpus.name.lower().replace(" ", "-"),
+            dataset_config=corpus.pair,
+            dataset_split=test,
+            # The name tells which METEOR it is; the type is what the Hub knows.
+            metric_type=name.partition("-")[0].lower(),
+            metric_name=name,
+            metric_value=one["value"],
+            metric_args={"signature": one["signature"]},
+        )
+        for test, found in scores.items()
+        for name, one in found["metrics"].items()
+    ]
 
 
 def _method(arm: Arm) -> str:

@@ -42,6 +42,7 @@ class Corpus:
         tests: To report, by name.
         tokenized: Whether the text is tokenised: then subwords never split punctuation off, and scores do not either.
         origin: Where it came from, for those who meet the model later.
+        name: What a model's card calls it.
     """
 
     pair: str
@@ -50,6 +51,7 @@ class Corpus:
     tests: dict[str, Part]
     tokenized: bool = False
     origin: tuple[str, ...] = ()
+    name: str = "own text"
 
     @property
     def target_language(self) -> str:
@@ -107,7 +109,7 @@ class WorldCorpus:
             first += len(scenes)
         tests = {name: parts[name] for name in ("ambiguous", "test")}
         origin = f"captions of Limbeck's invented world, seed {self.seed}"
-        return Corpus(self.pair, parts["train"], parts["val"], tests, origin=(origin,))
+        return Corpus(self.pair, parts["train"], parts["val"], tests, origin=(origin,), name="Limbeck world")
 
 
 @dataclass(frozen=True)
@@ -134,7 +136,8 @@ class Multi30kCorpus:
             kept = slice(self.limit)
             parts[split] = Part(captions.source[kept], captions.target[kept], captions.image_ids[kept])
         train, val = parts.pop("train"), parts.pop("val")
-        return Corpus(self.pair, train, val, parts, tokenized=True, origin=(f"Multi30k in {self.folder}",))
+        origin = f"Multi30k in {self.folder}"
+        return Corpus(self.pair, train, val, parts, tokenized=True, origin=(origin,), name="Multi30k")
 
 
 def _ambiguity(item: AmbiguousItem | None, language: str) -> Ambiguity | None:
