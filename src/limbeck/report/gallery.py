@@ -152,6 +152,8 @@ def _system_view(
         )
     elif asked != findings.system:
         notices.insert(0, f"Run from a file of its own ({asked}), which may differ from the catalogue's.")
+    if run.config.get("scale") == "smoke":
+        notices.append("Scale smoke: a check that everything runs. Its scores mean nothing.")
     seeds = sorted(
         {seed for arm in findings.arms for column in findings.metrics for seed in findings.seeds(arm, column)}
     )
