@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+DOCS_STAMP := $(VENV)/.installed-docs
 
-.PHONY: demo test test-slow lint format setup clean
+.PHONY: demo test test-slow lint format docs setup clean
 
 demo: $(STAMP)  ## the main job on built-in data
 	$(BIN)/limbeck run ikd-mmt --arms text-only,image-must,ikd,ikd-without-both,image-wrong
@@ -24,6 +25,9 @@ format: $(STAMP)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+docs: $(DOCS_STAMP)  ## the documentation, into site/; a broken link or reference is an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
 setup: $(STAMP)
 
 $(STAMP): pyproject.toml constraints.txt
@@ -32,5 +36,10 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	touch $(STAMP)
 
+# Apart from the rest, so that `make demo` and `make test` install no more than they need.
+$(DOCS_STAMP): $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[docs]'
+	touch $(DOCS_STAMP)
+
 clean:
-	rm -rf $(VENV) build dist
+	rm -rf $(VENV) build dist site
