@@ -51,9 +51,7 @@ def linked_without_page(markdown: str, source: str) -> Iterator[tuple[str, Path]
 def listing(folder: Path) -> str:
     """A page for a folder: its files."""
     names = sorted(path.name for path in folder.iterdir() if path.is_file())
-    return "\n".join(
-        [f"---\ntitle: Files of {folder.name}\n---\n", f"# {folder.name}\n", *(f"- [{n}]({n})" for n in names)]
-    )
+    return f"# {folder.name}\n\n" + "".join(f"- [{name}]({name})\n" for name in names)
 
 
 def _place(source: str, link: str) -> Path | None:

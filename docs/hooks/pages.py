@@ -161,9 +161,8 @@ def _verb(name: str) -> str:
     command = typer.main.get_command(importlib.import_module(f"limbeck.cli.{name}").app)
     command.help = command.help or VERBS[name]
     called = f"limbeck {name}"
-    text = typer.cli.get_docs_for_click(
-        obj=command, ctx=typer.Context(command, info_name=called), indent=1, name=called
-    )
+    context = typer.Context(command, info_name=called)
+    text = typer.cli.get_docs_for_click(obj=command, ctx=context, indent=1, name=called)
     # What a help text wants kept as it is (after \b, up to an empty line) is a block of code here.
     return re.sub(r"^\x08\n(.+?)\n\n", r"```yaml\n\1\n```\n\n", text, flags=re.MULTILINE | re.DOTALL)
 
@@ -176,15 +175,8 @@ def _configuration() -> str:
         "`recipe.plan` say goes for `limbeck run ikd-mmt --recipe FILE` too. Where the plan of a configuration is\n"
         "silent, [`PLAN`][limbeck.systems.translation.config.PLAN] comes before the defaults below.\n"
     )
-    hidden = (
-        "root_heading",
-        "root_toc_entry",
-        "source",
-        "bases",
-        "signature",
-        "docstring_raises",
-        "docstring_examples",
-    )
-    options = ["members: false", "skip_local_inventory: true", *(f"show_{name}: false" for name in hidden)]
+    hidden = ["root_heading", "root_toc_entry", "source", "bases", "signature"]
+    hidden += [f"docstring_{part}" for part in ("description", "raises", "examples")]
+    options = ["members: false", "skip_local_inventory: true", *(f"show_{part}: false" for part in hidden)]
     block = "    options:\n" + "\n".join(f"      {option}" for option in options)
     return "\n".join([title, text, *(f"## {key}\n\n::: {path}\n{block}\n" for key, path in CONFIGURATION.items())])
