@@ -37,6 +37,7 @@ class Recipe(Settings):
         visual_grid: Pool the top map to so many rows and columns of visual tokens; ``None`` keeps all.
         unpool: The inverse network's first layer: ``"factored"`` or, as in the paper, ``"full"``.
         beams: Hypotheses a sentence in the search.
+        length_penalty: In the search a hypothesis is scored by its log-probability over its length to this power.
         plan: The training plan; the seed is the arm's.
 
     Raises:
@@ -61,4 +62,5 @@ class Recipe(Settings):
     visual_grid: Positive | None = None
     unpool: Literal["factored", "full"] = "factored"
     beams: Positive = 5
+    length_penalty: Weight = 1.0
     plan: Plan

@@ -122,7 +122,7 @@ def train_arm(
         progress=progress,
         callbacks=callbacks,
     )
-    translator = Translator(ready.model, ready.tokenizer, SearchOptions(beams=recipe.beams))
+    translator = Translator(ready.model, ready.tokenizer, _search(recipe))
     translator.save(folder / "model")
     TextHandling.of(corpus).write(folder / "model")
     hypotheses = translate_tests(translator, corpus, ready.pictures)
@@ -145,7 +145,7 @@ def translate_with_wrong_pictures(
     """Let a trained image-must model translate every test with other sentences' pictures."""
     start = time.perf_counter()
     run = RunFolder(folder, resume=True)
-    translator = Translator.load(image_must / "model", SearchOptions(beams=recipe.beams))
+    translator = Translator.load(image_must / "model", _search(recipe))
     hypotheses = translate_tests(translator, corpus, pictures, wrong=True)
     _write_hypotheses(run, hypotheses)
     noted = json.loads((image_must / "done.json").read_text(encoding="utf-8"))
@@ -178,6 +178,10 @@ def _top_maps(maps: PictureMaps, name: str) -> Callable[[Sequence[int]], tuple[T
         return features, present
 
     return of
+
+
+def _search(recipe: Recipe) -> SearchOptions:
+    return SearchOptions(beams=recipe.beams, length_penalty=recipe.length_penalty)
 
 
 def _close(folder: Path, trained: Trained) -> Trained:
