@@ -6,6 +6,9 @@ import functools
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+LARGEST = 1e100
+"""What can be drawn; a larger number, which is no result, would run over in the arithmetic of an axis."""
+
 
 @dataclass(frozen=True)
 class Tick:
@@ -57,7 +60,7 @@ class Axis:
         """The axis on which all values can be seen.
 
         Args:
-            values: At least one; finite.
+            values: At least one; within :data:`LARGEST`.
             pad: How much is left free at either end, as a share of the axis.
         """
         known = list(values)
@@ -67,8 +70,7 @@ class Axis:
 
     def at(self, value: float) -> str:
         """Where a value lies, in percent, to two decimals."""
-        # Halves, since the difference of two large numbers may be more than a float holds.
-        share = (value / 2 - self.low / 2) / (self.high / 2 - self.low / 2)
+        share = (value - self.low) / (self.high - self.low)
         return f"{100 * share:.2f}".rstrip("0").rstrip(".")
 
     def span(self, value: float, low: float, high: float) -> Span:

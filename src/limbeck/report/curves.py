@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from limbeck.report.axes import Axis, Tick
+from limbeck.report.axes import LARGEST, Axis, Tick
 
 Point = tuple[float, float]
 
@@ -133,7 +133,4 @@ def _path(points: Sequence[Point], across: Axis, up: Axis) -> str:
 def _number(value: Any) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    try:
-        return float(value) if math.isfinite(value) else None
-    except OverflowError:
-        return None
+    return float(value) if -LARGEST <= value <= LARGEST else None

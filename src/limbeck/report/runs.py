@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, get_args
+from typing import Annotated, Any, get_args
 
 import yaml
-from pydantic import BaseModel, FiniteFloat, TypeAdapter, ValidationError
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from limbeck.errors import LimbeckError
 from limbeck.report import tables
+from limbeck.report.axes import LARGEST
 from limbeck.systems.findings import Findings, Role
 from limbeck.training.run_folder import RunFolder
 
 Row = dict[str, Any]
+Number = Annotated[float, Field(ge=-LARGEST, le=LARGEST, allow_inf_nan=False)]
 
 _SIGNS = ("metrics.json", "statistics.safetensors", "config.yaml", "log.jsonl")
 """A folder with one of these is a run, or what is left of one."""
@@ -30,12 +31,12 @@ _MOST_SAMPLES = 1_000_000
 class Score(BaseModel):
     """One metric of one test, as `limbeck train` writes it."""
 
-    value: FiniteFloat
-    low: FiniteFloat
-    high: FiniteFloat
+    value: Number
+    low: Number
+    high: Number
     higher_is_better: bool
     signature: str
-    level: FiniteFloat = 0.95
+    level: Number = 0.95
 
 
 class Scores(BaseModel):
@@ -155,8 +156,8 @@ def _findings(folder: Path) -> Findings:
         raise LimbeckError(str(error) if str(folder) in str(error) else f"{folder}: {error}") from None
     except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
         raise LimbeckError(f"{folder}: its findings contradict themselves ({type(error).__name__}: {error})") from None
-    if not all(map(math.isfinite, numbers)):
-        raise LimbeckError(f"{folder}: its findings contain NaN or infinity")
+    if not all(-LARGEST <= number <= LARGEST for number in numbers):
+        raise LimbeckError(f"{folder}: its findings contain NaN or a number beyond {LARGEST:g}")
     return findings
 
 
