@@ -2,8 +2,8 @@
 
 The contenders have the same weights and translate the same sentences, with the same beam and batches, by turns: ours on
 PyTorch and on ONNX Runtime, `generate()` of transformers, and CTranslate2 in fp32 and int8 (`pip install
-'limbeck[benchmarks,onnx]'`). Each line has the ratio of ours to that contender and the share of sentences on which the two
-agree. MODEL is a text-only model; without one, a random model of the paper's size translates the world's captions.
+'limbeck[benchmarks,onnx]'`). Each line has ours over that contender, in speed, and the share of sentences on which the
+two agree. MODEL is a text-only model; without one, a random model of the paper's size translates the world's captions.
 
 On a busy machine `--threads 1 --clock cpu` counts the processor time that the process got, and not what others took.
 """
@@ -95,8 +95,8 @@ def write_ctranslate2(translator: Translator, folder: Path) -> None:
         spec.gamma, spec.beta = weights[f"{name}.weight"], weights[f"{name}.bias"]
 
     def attention(spec: Any, name: str, norm_name: str, *, own: bool) -> None:
-        parts = [[f"{name}.query"], [f"{name}.key_value"]]
-        for part, names in zip(spec.linear, [sum(parts, [])] if own else parts, strict=False):
+        query, key_value = f"{name}.query", f"{name}.key_value"
+        for part, names in zip(spec.linear, [(query, key_value)] if own else [(query,), (key_value,)], strict=False):
             linear(part, *names)
         linear(spec.linear[-1], f"{name}.out")
         norm(spec.layer_norm, norm_name)

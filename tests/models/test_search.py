@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 
 from limbeck.data.translation import IGNORED
+from limbeck.models.ikd_mmt import incremental
+from limbeck.models.ikd_mmt.incremental import best_tokens
 from limbeck.models.ikd_mmt.modeling import IKDMMTForTranslation
 from limbeck.models.ikd_mmt.search import Hypothesis, SearchOptions, search
 from tests.models.toys import EOS, features, translator
@@ -161,6 +163,29 @@ def test_pictures_reach_the_search(beams: int) -> None:
     none = [search(given, source, chosen, visual_features=features(3, s), visual_mask=~present) for s in (1, 2)]
     assert [row[0].score for row in one] != [row[0].score for row in other]
     assert none[0] == none[1]
+
+
+@pytest.mark.parametrize("vocabulary", [3, 13, 127, 1280, 1300, 2000])
+@pytest.mark.parametrize("count", [1, 3, 10])
+def test_best_tokens_are_those_of_the_whole_vocabulary(vocabulary: int, count: int) -> None:
+    """Also where the best stand side by side, or in the last, broken block."""
+    count = min(count, vocabulary)
+    logits = torch.randn(6, vocabulary, generator=torch.Generator().manual_seed(vocabulary), dtype=torch.float64)
+    logits[1, :count] += 9
+    logits[2, -count:] += 9
+    logits[3, vocabulary // 2] += 1e4
+    logits[4] -= 1e4
+    scores, tokens = logits.log_softmax(-1).topk(count)
+    found, at = best_tokens(logits.clone(), count)
+    torch.testing.assert_close(found, scores, rtol=1e-9, atol=1e-9)
+    assert torch.equal(at, tokens)
+
+
+def test_many_rows_are_projected_in_parts(model: IKDMMTForTranslation, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = search(model, BATCH, options(3))
+    monkeypatch.setattr(incremental, "PROJECTED_ROWS", 7)
+    found = search(model, BATCH, options(3))
+    assert [[one.tokens for one in row] for row in found] == [[one.tokens for one in row] for row in expected]
 
 
 def test_refusals(model: IKDMMTForTranslation) -> None:

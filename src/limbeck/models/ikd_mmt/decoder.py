@@ -28,19 +28,34 @@ class KeyValueCache(Protocol):
 
 
 class BeamCache:
-    """The cache of this library's own decoder: the beams of a sentence share its cross-attention."""
+    """The cache of this library's own decoder: the beams of a sentence share its cross-attention.
+
+    A layer's keys and values are one tensor, ``(positions, rows, 2, heads, width per head)``: rows are reordered while
+    they are copied to where the next position is added, all in one go. No gradient flows through what is kept.
+    """
 
     def __init__(self) -> None:
-        self._self: dict[int, KeysValues] = {}
+        self._self: dict[int, Tensor] = {}
+        self._pending: dict[int, Tensor] = {}
         self._cross: dict[int, KeysValues] = {}
 
+    @torch.no_grad()
     def append(self, layer: int, keys: Tensor, values: Tensor) -> KeysValues:
         """Add the new positions of a layer's self-attention; gives all so far."""
-        if layer in self._self:
-            past_keys, past_values = self._self[layer]
-            keys, values = torch.cat([past_keys, keys], dim=2), torch.cat([past_values, values], dim=2)
-        self._self[layer] = keys, values
-        return keys, values
+        rows, heads, new, size = keys.shape
+        past = self._self.get(layer)
+        before = 0 if past is None else len(past)
+        table = keys.new_empty(before + new, rows, 2, heads, size)
+        order = self._pending.pop(layer, None)
+        if past is not None and order is not None:
+            torch.index_select(past, 1, order, out=table[:before])
+        elif past is not None:
+            table[:before] = past
+        table[before:, :, 0] = keys.permute(2, 0, 1, 3)
+        table[before:, :, 1] = values.permute(2, 0, 1, 3)
+        self._self[layer] = table
+        now_keys, now_values = table.permute(2, 1, 3, 0, 4)
+        return now_keys, now_values
 
     def cross(self, layer: int, make: Callable[[], KeysValues]) -> KeysValues:
         """A layer's keys and values over the encoder's states, made once."""
@@ -50,7 +65,8 @@ class BeamCache:
 
     def reorder(self, rows: Tensor) -> None:
         """Let row ``i`` of the next step continue row ``rows[i]`` of this one."""
-        self._self = {layer: (k.index_select(0, rows), v.index_select(0, rows)) for layer, (k, v) in self._self.items()}
+        pending = self._pending
+        self._pending = {layer: pending[layer][rows] if layer in pending else rows for layer in self._self}
 
     def keep_sentences(self, sentences: Tensor) -> None:
         """Drop the cross-attention of sentences that are finished."""

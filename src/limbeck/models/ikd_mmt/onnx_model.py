@@ -12,6 +12,7 @@ from torch import Tensor
 
 from limbeck.errors import LimbeckError
 from limbeck.models.ikd_mmt.configuration import IKDMMTConfig
+from limbeck.models.ikd_mmt.incremental import Best, best_tokens
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -95,7 +96,11 @@ class OnnxDecoding:
         self.past = dict.fromkeys(self._names("past"), empty)
         self.parents: Tensor | None = None
 
-    def step(self, newest: Int[Tensor, "sentences beams"]) -> Float[Tensor, "rows vocab"]:
+    def step(self, newest: Int[Tensor, "sentences beams"], count: int) -> Best:
+        """Add a token to every row; gives the ``count`` best tokens to follow each."""
+        return best_tokens(self.logits(newest), count)
+
+    def logits(self, newest: Int[Tensor, "sentences beams"]) -> Float[Tensor, "rows vocab"]:
         """Add a token to every row; gives the logits of the next."""
         # Before the first step rows have nothing to continue, so that any row will do.
         parents = torch.zeros_like(newest) if self.parents is None else self.parents

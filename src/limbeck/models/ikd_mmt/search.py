@@ -102,9 +102,8 @@ def _greedy(config: IKDMMTConfig, decoding: Decoding, limits: Tensor, options: S
     tokens: list[Tensor] = []
     kept: list[Tensor] = []
     for step in range(int(limits.max())):
-        logits = decoding.step(newest)
-        best, newest = logits.max(dim=-1, keepdim=True)
-        total += torch.where(open_rows, best.squeeze(1) - logits.logsumexp(-1), 0.0)
+        best, newest = decoding.step(newest, 1)
+        total += torch.where(open_rows, best.squeeze(1), 0.0)
         ended = newest.squeeze(1) == config.eos_token_id
         tokens.append(newest.squeeze(1))
         kept.append(open_rows & ~ended)
@@ -165,10 +164,8 @@ class _BeamSearch:
         Twice as many as beams, so that enough remain where the best ones end.
         """
         beams = self.options.beams
-        logits = self.decoding.step(self.newest)
-        width = min(2 * beams, logits.shape[-1])
-        best, tokens = logits.topk(width, dim=-1)
-        best = best - logits.logsumexp(-1, keepdim=True)
+        width = min(2 * beams, self.config.vocab_size)
+        best, tokens = self.decoding.step(self.newest, width)
         total = self.scores.unsqueeze(-1) + best.view(-1, beams, width)
         scores, flat = total.flatten(1).topk(2 * beams, dim=1)
         return scores, flat // width, tokens.view(len(total), -1).gather(1, flat)

@@ -48,7 +48,9 @@ def _tokenizer(folder: Path, entries: int) -> PreTrainedTokenizerFast:
         with quiet_transformers():
             tokenizer: PreTrainedTokenizerFast = PreTrainedTokenizerFast.from_pretrained(folder)
     except Exception as error:
-        raise LimbeckError(f"{folder}: tokenizer.json: not a model that can be loaded: {' '.join(str(error).split())}") from None
+        raise LimbeckError(
+            f"{folder}: tokenizer.json: not a model that can be loaded: {' '.join(str(error).split())}"
+        ) from None
     if len(tokenizer) != entries:
         raise LimbeckError(f"{folder}: the tokenizer has {len(tokenizer)} entries and the model {entries}")
     return tokenizer
