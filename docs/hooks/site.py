@@ -29,5 +29,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Turn links to code into links to its pages."""
+    """Turn links to code into links to its pages, and tell the runs of one system apart by their files' names."""
+    if page.file.src_uri.startswith("results/") and page.file.src_uri.count("/") > 1:
+        page.meta.setdefault("title", page.file.name)
     return site_links(markdown, f"docs/{page.file.src_uri}", page.file.src_uri)
