@@ -238,9 +238,14 @@ def test_the_same_runs_give_the_same_page(tmp_path: Path) -> None:
 def test_systems_gather_their_runs(tmp_path: Path) -> None:
     for name, system in (("a", "toy"), ("b", "gone"), ("c", "toy")):
         write_run(tmp_path / name, findings(system))
-    shown = page(*(tmp_path / name for name in "abc"))
+    shown = page(write_training(tmp_path / "single"), *(tmp_path / name for name in "abc"))
     overview = shown.text[: shown.text.index("seeds 1, 2, 3")]
     assert "holds: 2 ✗ fails: 2 ? open: 2 Runs: a , c" in overview
+    headings = [found["id"] for found in shown.of("h2") if found["id"].startswith("run-")]
+    assert headings == [f"run-{number}-title" for number in (1, 2, 3, 4)]
+    places = [shown.text.index(f"{title} {name} ") for title, name in (("toy", "a"), ("toy", "c"), ("gone", "b"))]
+    assert places == sorted(places)
+    assert shown.text.index("ikd single ") > places[-1]
     assert "gone Not in this version's catalogue. ✓ holds: 1" in overview
     assert "The catalogue of this version has no system 'gone'" in shown.text
 

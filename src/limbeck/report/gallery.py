@@ -101,10 +101,12 @@ def render(runs: Sequence[Run], cards: Mapping[str, Card]) -> str:
     """The page: the same text for the same runs, with whatever they hold escaped.
 
     Args:
-        runs: In the order in which they are shown.
+        runs: They are shown in this order, those of one system together and single trainings last.
         cards: The catalogue.
     """
-    views = [_view(f"run-{number}", run, cards) for number, run in enumerate(runs, start=1)]
+    names = list(dict.fromkeys(run.findings.system for run in runs if run.findings is not None))
+    ordered = sorted(runs, key=lambda run: names.index(run.findings.system) if run.findings else len(names))
+    views = [_view(f"run-{number}", run, cards) for number, run in enumerate(ordered, start=1)]
     systems: dict[str, SystemView] = {}
     for view in views:
         if view.system:
