@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from accelerate import Accelerator
 from accelerate.tracking import GeneralTracker
 from torch import Tensor, nn
 
@@ -347,3 +348,10 @@ def test_asking_for_counts_leaves_buffers_and_randomness() -> None:
     assert float(task.counts(batch)["ce"]) == 10
     assert all(torch.equal(value, snapshot(task)[name]) for name, value in before.items())
     assert torch.equal(state, torch.get_rng_state())
+
+
+def test_a_launcher_whose_processes_do_not_know_of_one_another_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    accelerator = Accelerator(cpu=True)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(LimbeckError, match=r"WORLD_SIZE says 2 processes, and the accelerator knows of one"):
+        fit(Line(), line_batches(), plain(), accelerator=accelerator, progress=False)

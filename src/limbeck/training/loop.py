@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -120,6 +121,13 @@ class _Loop:
     ) -> None:
         if accelerator.distributed_type not in _SUPPORTED:
             raise LimbeckError(f"fit runs on one device or under DDP; got {accelerator.distributed_type.value}")
+        launched = os.environ.get("WORLD_SIZE", "1")
+        if accelerator.num_processes == 1 and launched not in ("", "1"):
+            # Each would train alone, and all of them in one folder.
+            raise LimbeckError(
+                f"WORLD_SIZE says {launched} processes, and the accelerator knows of one; without GPUs make it by "
+                "Accelerator(cpu=True), or set ACCELERATE_USE_CPU=true"
+            )
         if validate is None and validation_loader is None and (plan.patience or plan.restore_best):
             raise LimbeckError("the plan's patience and restore_best need validate or validation_loader")
         self.loader, self.plan, self.run, self.accelerator = loader, plan, run, accelerator
