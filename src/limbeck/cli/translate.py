@@ -22,7 +22,8 @@ app = typer.Typer(add_completion=False)
 
 PIPE = Path("-")
 WINDOW, WINDOW_CHARACTERS = 2000, 1_000_000
-"""Lines, and their characters, that are held at a time: sentences of like length are translated together."""
+"""Lines, and their characters, that are held at a time: sentences of like length are translated together. Where a pipe
+makes a pause, what has come is translated at once."""
 
 
 @app.command()
@@ -60,7 +61,7 @@ def translate(
         raise LimbeckError(f"--n-best: got {n_best}, more than the {beam} hypotheses of --beam")
     if not math.isfinite(length_penalty):
         raise LimbeckError(f"--length-penalty: got {length_penalty}, expected a number")
-    lines = _lines(text, source)
+    lines, pausing = _lines(text, source)
     if output is not None and source is not None and output.exists() and source.exists() and output.samefile(source):
         raise LimbeckError(f"--output: {output} is the input")
 
@@ -77,11 +78,9 @@ def translate(
     translator.batch_tokens = batch_tokens
     translator.warn = lambda message: typer.echo(f"warning: {message}", err=True)
 
-    # Whoever types sentences wants each answered; in a pipe, those of like length are worth waiting for.
-    window = 1 if source == PIPE and sys.stdin.isatty() else WINDOW
     first = 1
     with _written(output) as out, _bar(text, source, output) as advance:
-        for sentences in _windows(lines, window):
+        for sentences in _windows(lines, pausing):
             plain = sentences if moses is None else [moses.tokenize(sentence) for sentence in sentences]
             found = translator.search(plain, progress=advance, first=first)
             advance(sum(not best for best in found))
@@ -92,8 +91,9 @@ def translate(
             first += len(sentences)
 
 
-def _lines(text: list[str] | None, source: Path | None) -> Iterator[str]:
-    """The sentences as they come, from wherever they are; a missing file is refused at once."""
+def _lines(text: list[str] | None, source: Path | None) -> tuple[Iterator[str], Callable[[], bool]]:
+    """The sentences as they come, from wherever they are, and whether they make a pause; a missing file is refused."""
+    from limbeck.cli.pipe import PipeLines
     from limbeck.data.text import decode_lines, iterate_lines
 
     if text:
@@ -101,26 +101,31 @@ def _lines(text: list[str] | None, source: Path | None) -> Iterator[str]:
             raise LimbeckError("give sentences as arguments or by --input, not both")
         # What the shell handed over need not be UTF-8; undecodable bytes are told as those of a file are.
         rows = (row for argument in text for row in argument.encode("utf-8", "surrogateescape").split(b"\n"))
-        return decode_lines(rows, "arguments")
+        return decode_lines(rows, "arguments"), _never
     if source is not None and source != PIPE:
-        return iterate_lines(source)
+        return iterate_lines(source), _never
     if sys.stdin is None or (source is None and sys.stdin.isatty()):
         raise LimbeckError(
             "nothing to translate: give sentences as arguments, --input FILE, or a pipe "
             "(--input - to type them), as in: limbeck translate MODEL 'A dog runs.'"
         )
-    return decode_lines(sys.stdin.buffer, "standard input")
+    pipe = PipeLines(sys.stdin.fileno())
+    return decode_lines(pipe, "standard input"), pipe.pausing
 
 
-def _windows(lines: Iterable[str], size: int) -> Iterator[list[str]]:
-    """So many lines at a time; where reading breaks off, what came before is given first."""
+def _never() -> bool:
+    return False
+
+
+def _windows(lines: Iterable[str], pausing: Callable[[], bool]) -> Iterator[list[str]]:
+    """So many lines at a time; where reading breaks off or pauses, what came before is given first."""
     window: list[str] = []
     characters = 0
     try:
         for line in lines:
             window.append(line)
             characters += len(line)
-            if len(window) == size or characters >= WINDOW_CHARACTERS:
+            if len(window) == WINDOW or characters >= WINDOW_CHARACTERS or pausing():
                 yield window
                 window, characters = [], 0
     except LimbeckError:
