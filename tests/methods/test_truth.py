@@ -1,0 +1,132 @@
+"""What every method must be; a method without an entry in ``entries.py`` fails."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+
+import pytest
+import torch
+from torch import Tensor
+
+import limbeck.methods
+from limbeck.losses.term import Term
+from limbeck.methods.base import Method
+from limbeck.signals import Signals
+from tests.methods.entries import ENTRIES, Entry
+
+NUMBER = 6
+
+
+def public_methods() -> set[type[Method]]:
+    """Every method of the package that can be made."""
+    found: set[type[Method]] = set()
+    for module in pkgutil.walk_packages(limbeck.methods.__path__, "limbeck.methods."):
+        for name, member in vars(importlib.import_module(module.name)).items():
+            if name.startswith("_") or not (inspect.isclass(member) and issubclass(member, Method)):
+                continue
+            if not inspect.isabstract(member):
+                found.add(member)
+    return found
+
+
+def test_every_method_has_an_entry() -> None:
+    assert public_methods() == set(ENTRIES)
+
+
+every_method = pytest.mark.parametrize("entry", ENTRIES.values(), ids=[method.__name__ for method in ENTRIES])
+
+
+def items(signals: Signals, at: slice) -> Signals:
+    return Signals(hidden={name: value[at] for name, value in signals.hidden.items()})
+
+
+def weighed(method: Method, terms: dict[str, Term]) -> Tensor:
+    parts = [method.weights[name] * term.total for name, term in terms.items()]
+    return torch.stack(parts).sum()
+
+
+@every_method
+def test_reads_what_it_says_and_makes_the_terms_that_it_weighs(entry: Entry) -> None:
+    """Signals hold nothing else; a method that took more would not find it."""
+    method, (student, teacher) = entry.make(), entry.sides(NUMBER)
+    assert set(method.needs.student_hidden) == student.hidden.keys()
+    assert set(method.needs.teacher_hidden) == teacher.hidden.keys()
+    terms = method(student, teacher, {})
+    # A task's own term may be weighed too, as what is left of one.
+    assert terms.keys() == method.weights.keys() - {"translation"}
+    assert all(term.total.isfinite() and not term.count.requires_grad for term in terms.values())
+
+
+@every_method
+def test_teaches_the_student_and_leaves_the_teacher_alone(entry: Entry) -> None:
+    method, (student, teacher) = entry.make().train(), entry.sides(NUMBER)
+    frozen = {name: value.clone() for name, value in method.state_dict().items()}
+    weighed(method, method(student, teacher, {})).backward()
+    for name, value in student.hidden.items():
+        assert value.grad is not None, name
+        assert value.grad.abs().sum() > 0, name
+    for name, parameter in method.named_parameters():
+        assert (parameter.grad is not None) == parameter.requires_grad, name
+    # Nor does looking at generated pictures change what the teacher knows of real ones.
+    assert all(torch.equal(value, frozen[name]) for name, value in method.state_dict().items())
+
+
+@every_method
+def test_gradient(entry: Entry) -> None:
+    method, (student, teacher) = entry.make(), entry.sides(2)
+    names = list(student.hidden)
+
+    def total(*values: Tensor) -> Tensor:
+        return weighed(method, method(Signals(hidden=dict(zip(names, values, strict=True))), teacher, {}))
+
+    assert torch.autograd.gradcheck(total, tuple(student.hidden.values()), fast_mode=True)
+
+
+@every_method
+def test_a_batch_is_the_sum_of_its_parts(entry: Entry) -> None:
+    method, (student, teacher) = entry.make(), entry.sides(NUMBER)
+    whole = method(student, teacher, {})
+    parts = [method(items(student, at), items(teacher, at), {}) for at in (slice(0, 1), slice(1, 1), slice(1, NUMBER))]
+    agree = all(
+        torch.isclose(sum((part[name].total for part in parts), torch.zeros(())), whole[name].total)
+        and sum(float(part[name].count) for part in parts) == float(whole[name].count)
+        for name in whole
+    )
+    assert agree == entry.additive, entry.why
+
+
+@every_method
+def test_no_items_are_no_loss(entry: Entry) -> None:
+    method, (student, teacher) = entry.make(), entry.sides(NUMBER)
+    nothing = slice(0, 0)
+    terms = method(items(student, nothing), items(teacher, nothing), {})
+    assert terms.keys() == method(student, teacher, {}).keys()
+    assert all((float(term.total.detach()), float(term.count)) == (0.0, 0.0) for term in terms.values())
+
+
+@every_method
+def test_a_stored_teacher_in_halves_stays_close(entry: Entry) -> None:
+    method, (student, teacher) = entry.make().float(), entry.sides(NUMBER)
+    learner = Signals(hidden={name: value.detach().float() for name, value in student.hidden.items()})
+    whole, stored = (
+        method(learner, Signals(hidden={name: value.to(kind) for name, value in teacher.hidden.items()}), {})
+        for kind in (torch.float32, torch.float16)
+    )
+    for name, term in whole.items():
+        assert stored[name].total.dtype == torch.float32
+        torch.testing.assert_close(stored[name].total, term.total, rtol=2e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    "entry", [entry for entry in ENTRIES.values() if entry.best], ids=[m.__name__ for m, e in ENTRIES.items() if e.best]
+)
+def test_who_has_nothing_left_to_learn_is_at_the_minimum(entry: Entry) -> None:
+    method, (_, teacher) = entry.make(), entry.sides(NUMBER)
+    assert entry.best is not None
+    best = entry.best(teacher)
+    total = weighed(method, method(best, teacher, {}))
+    total.backward()
+    assert float(total.detach()) == pytest.approx(0.0, abs=1e-18)
+    assert all(value.grad is None or value.grad.abs().max() < 1e-8 for value in best.hidden.values())
