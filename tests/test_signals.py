@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from transformers.modeling_outputs import BaseModelOutput
 
 from limbeck.errors import LimbeckError
-from limbeck.signals import tap
+from limbeck.signals import SparseLogits, tap
 
 
 class Block(nn.Module):
@@ -87,3 +87,51 @@ def test_unknown_path_lists_the_near_ones() -> None:
         pass
     with pytest.raises(LimbeckError, match="expected a sequence"), tap(model, "head"):
         pass
+
+
+def sparse() -> SparseLogits:
+    ids = torch.tensor([[[3, 1], [0, 2]], [[4, 0], [0, 0]]])
+    return SparseLogits(ids, torch.tensor([[[0.5, 0.25], [0.75, 0.25]], [[0.125, 0.0], [0.0, 0.0]]]).log())
+
+
+def test_mass_left_over_also_with_unused_slots_and_at_complete_mass() -> None:
+    assert sparse().rest().exp().tolist() == [[0.25, 0.0], [0.875, 1.0]]
+    # Log-probabilities that were rounded may sum to more than 1.
+    rounded = SparseLogits(torch.tensor([0, 1]), torch.tensor([0.5, 0.5001]).log().half())
+    assert float(rounded.rest()) == -torch.inf
+    assert rounded.rest().dtype == torch.float32
+
+
+@pytest.mark.parametrize("k", [1, 3, 5, 9])
+def test_top_classes_keep_their_full_probabilities(k: int) -> None:
+    logits = torch.randn(2, 3, 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    top, plain = SparseLogits.top(logits, k), logits.softmax(-1)
+    assert (top.k, top.positions) == (min(k, 5), (2, 3))
+    torch.testing.assert_close(top.log_probs.exp(), plain.gather(-1, top.ids))
+    torch.testing.assert_close(top.rest().exp(), 1 - plain.sort(descending=True).values[..., :k].sum(-1))
+    assert SparseLogits.top(logits.half(), k).log_probs.dtype == torch.float32
+
+
+def test_positions_are_indexed_and_slots_are_not() -> None:
+    whole = sparse()
+    for at in (torch.tensor([[True, False], [False, True]]), 1, slice(0, 1), (0, 1), torch.tensor([1, 0])):
+        part = whole[at]
+        assert torch.equal(part.ids, whole.ids[at])
+        assert torch.equal(part.log_probs, whole.log_probs[at])
+        assert part.k == 2
+
+
+def test_types_are_of_the_log_probabilities_alone() -> None:
+    moved = sparse().to("cpu", torch.float64)
+    assert (moved.ids.dtype, moved.log_probs.dtype) == (torch.int64, torch.float64)
+    assert sparse().to(torch.float16).log_probs.dtype == torch.float16
+
+
+def test_sparse_logits_that_do_not_fit_are_told() -> None:
+    ids, values = torch.zeros(2, 3, dtype=torch.long), torch.zeros(2, 3)
+    with pytest.raises(LimbeckError, match=r"ids \(2, 3\) and log_probs \(2, 2\) must have the same shape"):
+        SparseLogits(ids, values[:, :2])
+    with pytest.raises(LimbeckError, match=r"got torch.float32 and torch.float32"):
+        SparseLogits(values, values)
+    with pytest.raises(LimbeckError, match=r"got torch.int64 and torch.int64"):
+        SparseLogits(ids, ids)

@@ -7,12 +7,79 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import torch
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from limbeck.errors import LimbeckError, near_matches
 
 Pick = Callable[[str, Any], Tensor]
 """Finds the tensor to keep: from a module's path and what the module returned."""
+
+
+@dataclass(frozen=True)
+class SparseLogits:
+    """The likeliest classes of each position with their log-probabilities; of the others, only what they have together.
+
+    Args:
+        ids: Classes, each at most once a position.
+        log_probs: Their natural log-probabilities under the *full* softmax at temperature 1, so that the mass left
+            over is ``1 - sum exp``. An unused slot has ``-inf``; its id is 0 and means nothing.
+
+    Raises:
+        LimbeckError: The shapes differ, ids are no integers, or log-probabilities no floating-point numbers.
+
+    Example:
+        >>> import torch
+        >>> sparse = SparseLogits.top(torch.tensor([[0.5, 0.25, 0.125, 0.125]]).log(), k=2)
+        >>> sparse.ids.tolist(), round(float(sparse.rest().exp()), 6)
+        ([[0, 1]], 0.25)
+    """
+
+    ids: Int[Tensor, "*positions k"]
+    log_probs: Float[Tensor, "*positions k"]
+
+    def __post_init__(self) -> None:
+        if self.ids.shape != self.log_probs.shape or self.ids.dim() == 0:
+            ids, values = tuple(self.ids.shape), tuple(self.log_probs.shape)
+            raise LimbeckError(f"sparse logits: ids {ids} and log_probs {values} must have the same shape (..., k)")
+        if self.ids.is_floating_point() or not self.log_probs.is_floating_point():
+            kinds = f"{self.ids.dtype} and {self.log_probs.dtype}"
+            raise LimbeckError(f"sparse logits: ids must be integers and log_probs floating point, got {kinds}")
+
+    @classmethod
+    def top(cls, logits: Float[Tensor, "*positions vocab"], k: int) -> SparseLogits:
+        """Keep the ``k`` likeliest classes of dense logits, likeliest first; no more than there are."""
+        wide = logits if logits.dtype.itemsize >= 4 else logits.float()
+        values, ids = wide.topk(min(k, wide.shape[-1]), dim=-1)
+        return cls(ids, values - wide.logsumexp(-1, keepdim=True))
+
+    @property
+    def k(self) -> int:
+        """Slots a position."""
+        return self.ids.shape[-1]
+
+    @property
+    def positions(self) -> torch.Size:
+        """The shape without the slots."""
+        return self.ids.shape[:-1]
+
+    def rest(self) -> Float[Tensor, "*positions"]:
+        """The log of the mass left over, in float32 at least: ``-inf`` where it is complete, also by rounding."""
+        wide = torch.promote_types(self.log_probs.dtype, torch.float32)
+        return torch.log1p(-self.log_probs.to(wide).exp().sum(-1).clamp(max=1.0))
+
+    def to(self, *args: Any, **kwargs: Any) -> SparseLogits:
+        """As ``Tensor.to``: both to a device, the log-probabilities alone to a type."""
+        log_probs = self.log_probs.to(*args, **kwargs)
+        return SparseLogits(self.ids.to(log_probs.device), log_probs)
+
+    def __getitem__(self, at: Any) -> SparseLogits:
+        """The positions that a mask, a number, a slice or a tensor of numbers chooses."""
+        return SparseLogits(self.ids[at], self.log_probs[at])
+
+    def __len__(self) -> int:
+        return len(self.ids)
 
 
 @dataclass(frozen=True)
@@ -23,14 +90,14 @@ class Signals:
     method's :class:`~limbeck.methods.base.Needs` ask for and nothing else.
 
     Args:
-        logits: Scores before the softmax, ``(batch, ..., classes)``.
+        logits: Scores before the softmax, ``(batch, ..., classes)``; of a stored teacher, the likeliest classes.
         hidden: Named hidden states: by dotted module path (``"encoder.layer.3"``) or by an adaptor's own names
             (``"image"``, ``"stage4"``). Any shape whose first axis is the batch.
         attention: Named attention maps, ``(batch, heads, queries, keys)``.
         mask: True where a position counts; its axes are those of the signal that the method compares.
     """
 
-    logits: Tensor | None = None
+    logits: Tensor | SparseLogits | None = None
     hidden: Mapping[str, Tensor] = field(default_factory=dict)
     attention: Mapping[str, Tensor] = field(default_factory=dict)
     mask: Tensor | None = None
