@@ -11,13 +11,13 @@ from typing import Any, get_args
 import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from limbeck.files import write_atomically
 from limbeck.report import bars, curves, tables
 from limbeck.report.runs import Run
 from limbeck.report.tables import Grid
 from limbeck.systems.claims import Verdict
 from limbeck.systems.findings import Arm, Findings
 from limbeck.systems.registry import Card
-from limbeck.training.run_folder import write_atomically
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import warnings
 from collections.abc import Collection, Mapping
@@ -12,11 +11,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
-from limbeck.errors import LimbeckError, writing
-from limbeck.training.run_folder import write_json
+from limbeck.errors import LimbeckError
+from limbeck.files import sync, write_json, write_tensors
 
 STATE = "state.json"
 
@@ -77,21 +76,10 @@ def write_checkpoint(
     unfinished.mkdir(parents=True)
     sizes = {name: write_tensors(unfinished / f"{name}.safetensors", tensors) for name, tensors in files.items()}
     write_json(unfinished / STATE, {**state, "step": step, "bytes": sizes})
-    _sync(unfinished)
+    sync(unfinished)
     unfinished.rename(path)
-    _sync(folder)
+    sync(folder)
     return path
-
-
-def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> int:
-    """Write one safetensors file so that it is whole or absent; returns its length in bytes."""
-    # A name of one's own: another process may be writing the same.
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    with writing(path):
-        save_file(dict(tensors), unfinished)
-    _sync(unfinished)
-    unfinished.replace(path)
-    return path.stat().st_size
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
@@ -175,12 +163,3 @@ def remove_others(folder: Path, keep: Collection[str]) -> None:
     for path in [*folder.glob("step-*"), *folder.glob(".unfinished-*")]:
         if path.name not in keep:
             shutil.rmtree(path)
-
-
-def _sync(path: Path) -> None:
-    """See a file, or the names in a folder, onto the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -14,6 +14,7 @@ from accelerate.utils import gather_object
 from torch import Tensor, nn
 
 from limbeck.errors import LimbeckError, TrainingError
+from limbeck.files import write_tensors
 from limbeck.training.best import Best
 from limbeck.training.callbacks import Progress
 from limbeck.training.checkpoint import (
@@ -26,7 +27,6 @@ from limbeck.training.checkpoint import (
     read_tensors,
     remove_others,
     write_checkpoint,
-    write_tensors,
 )
 from limbeck.training.plan import Plan
 from limbeck.training.run_folder import RunFolder

@@ -9,9 +9,9 @@ from typing import Any
 import yaml
 from huggingface_hub import EvalResult, ModelCardData
 
+from limbeck.files import write_atomically
 from limbeck.systems.translation.arms import Arm
 from limbeck.systems.translation.corpus import Corpus
-from limbeck.training.run_folder import write_atomically
 
 IKD_MMT = (
     'Peng, Zeng and Zhao, "Distill the Image to Nowhere: Inversion Knowledge Distillation for Multimodal Machine '

@@ -22,6 +22,7 @@ from limbeck.batch import Batch
 from limbeck.data.images import PhotoArchive, StoredFeatures, pooled_features, region_labels
 from limbeck.data.translation import PictureMaps
 from limbeck.errors import LimbeckError
+from limbeck.files import write_tensors
 from limbeck.losses.term import Term
 from limbeck.models.vision.maps import MapSpec, names_at
 from limbeck.models.vision.networks import VisionNetwork, efficientnet_lite0, small_cnn, transformers_backbone
@@ -31,7 +32,6 @@ from limbeck.systems.translation.device import accelerator_on
 from limbeck.systems.translation.files import FileCorpus, PictureFiles
 from limbeck.systems.translation.recipe import Recipe
 from limbeck.teachers.vision import VisionTeacher
-from limbeck.training.checkpoint import write_tensors
 from limbeck.training.loop import fit
 from limbeck.training.plan import Plan
 from limbeck.training.task import Task

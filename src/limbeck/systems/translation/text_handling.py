@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Literal
 
 from limbeck.errors import LimbeckError
+from limbeck.files import write_json
 from limbeck.systems.translation.corpus import Corpus
-from limbeck.training.run_folder import write_json
 
 FILE = "limbeck.json"
 

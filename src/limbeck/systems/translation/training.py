@@ -14,6 +14,7 @@ from torch import Tensor
 
 from limbeck.data.translation import PictureMaps
 from limbeck.errors import LimbeckError
+from limbeck.files import write_atomically, write_json
 from limbeck.models.ikd_mmt.search import SearchOptions
 from limbeck.models.ikd_mmt.translator import Translator
 from limbeck.systems.translation.arms import ARMS, Arm
@@ -27,7 +28,7 @@ from limbeck.systems.translation.scores import score_tests
 from limbeck.systems.translation.text_handling import TextHandling
 from limbeck.training.callbacks import Callback
 from limbeck.training.loop import fit
-from limbeck.training.run_folder import RunFolder, environment, write_atomically, write_json
+from limbeck.training.run_folder import RunFolder, environment
 from limbeck.training.translation import TranslationTask
 
 WRONG_PICTURE_SEED = 7919
