@@ -1,15 +1,46 @@
-"""Cross-entropy with label smoothing, without a copy of the log-probabilities."""
+"""Cross-entropy against labels, plain and smoothed, without a copy of the log-probabilities."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from limbeck.losses.rowwise import rowwise_term
 from limbeck.losses.term import Term
+
+IGNORED = -100
+"""The label that no loss counts, as everywhere in `transformers`."""
+
+
+def cross_entropy(logits: Float[Tensor, "*positions classes"], targets: Int[Tensor, "*positions"]) -> Term:
+    """``-log p_target`` at every position whose target is not :data:`IGNORED`.
+
+    For next tokens, ``targets`` are already shifted: logits are judged by the target of the same position.
+
+    Args:
+        logits: Scores before the softmax; where the target is ignored they may hold anything.
+        targets: The right classes, or :data:`IGNORED`.
+
+    Returns:
+        The sum over positions that count, in nats, and their number.
+
+    Example:
+        >>> import torch
+        >>> term = cross_entropy(torch.zeros(1, 3, 4), torch.tensor([[2, 0, IGNORED]]))
+        >>> round(float(term.mean()), 4), float(term.count)  # ln 4
+        (1.3863, 2.0)
+
+    Raises:
+        ValueError: Targets and logits have other positions.
+    """
+    if targets.shape != logits.shape[:-1]:
+        raise ValueError(f"targets: got the shape {tuple(targets.shape)} for logits {tuple(logits.shape)}")
+    return rowwise_term(lambda z, t: F.cross_entropy(z, t, reduction="none"), (logits, targets), targets != IGNORED)
 
 
 def smoothed_cross_entropy(

@@ -29,8 +29,11 @@ Rest = Literal["bucket", "renormalise", "drop"]
   Values may be negative. At temperature 1 only.
 """
 
-LogPair = Callable[[Tensor, Tensor], Tensor]
+LogPair = Callable[..., Tensor]
 """From the log-probabilities of student and teacher, ``(rows, classes)`` each, to one value a row."""
+
+Scale = float | Tensor | None
+"""The temperature of a block: one, one a row ``(rows, 1)``, or None for 1."""
 
 HIDDEN = -1e30
 """The log-probability of classes that are not there: the same on both sides, so that they differ by 0, not by NaN."""
@@ -40,8 +43,9 @@ def divergence_term(
     function: LogPair,
     student: Float[Tensor, "*positions vocab"],
     teacher: Float[Tensor, "*positions vocab"] | SparseLogits,
-    *,
+    *extras: Tensor,
     temperature: Temperature = 1.0,
+    teacher_temperature: Temperature | None = None,
     mask: Bool[Tensor, "*positions"] | None = None,
     rest: Rest = "bucket",
     detach: bool = True,
@@ -53,7 +57,9 @@ def divergence_term(
         function: The divergence.
         student: Scores before the softmax.
         teacher: Likewise, or the likeliest classes.
+        extras: What the divergence reads besides, ``(*positions, ...)``; those that require a gradient get one.
         temperature: Both sides' logits are divided by it.
+        teacher_temperature: The teacher's own; None is the same.
         mask: True where a position counts; elsewhere either side may hold anything.
         rest: What becomes of the mass that a sparse teacher leaves over.
         detach: Whether the teacher gets no gradient; a sparse one never gets any.
@@ -67,18 +73,24 @@ def divergence_term(
     check_pair(student, teacher)
     if mask is not None and mask.shape != lead:
         raise ValueError(f"mask: got the shape {tuple(mask.shape)}, expected that of the positions, {tuple(lead)}")
-    tempered = check_temperature(temperature, mask, lead)
+    both = temperature, temperature if teacher_temperature is None else teacher_temperature
+    tempered = [check_temperature(one, mask, lead) for one in both]
     if isinstance(teacher, SparseLogits):
-        _check_rest(rest, tempered, linear)
+        _check_rest(rest, any(tempered), linear)
         sides: tuple[Tensor, ...] = (student, teacher.ids, teacher.log_probs.detach())
         pair: Callable[..., tuple[Tensor, Tensor]] = _SPARSE[rest]
     else:
-        sides, pair = (student, teacher.detach() if detach else teacher), _dense
-    if isinstance(temperature, Tensor):
-        sides = (*sides, temperature.expand(lead))
-        return rowwise_term(lambda *rows: function(*pair(*rows[:-1], rows[-1].unsqueeze(-1))), sides, mask)
-    scale = temperature if tempered else None
-    return rowwise_term(lambda *rows: function(*pair(*rows, scale)), sides, mask)
+        sides = (student, teacher.detach() if detach else teacher)
+        pair = _dense
+    fixed = [one if needed else None for one, needed in zip(both, tempered, strict=True)]
+    moving = [one.expand(lead) for one in fixed if isinstance(one, Tensor)]
+
+    def value(*rows: Tensor) -> Tensor:
+        first, second = rows[: len(sides)], iter(rows[len(sides) : len(sides) + len(moving)])
+        scales = [next(second).unsqueeze(-1) if isinstance(one, Tensor) else one for one in fixed]
+        return function(*pair(*first, *scales), *rows[len(sides) + len(moving) :])
+
+    return rowwise_term(value, (*sides, *moving, *extras), mask)
 
 
 def check_pair(student: Tensor, teacher: Tensor | SparseLogits) -> None:
@@ -123,13 +135,13 @@ def _check_rest(rest: Rest, tempered: bool, linear: bool) -> None:
         )
 
 
-def tempered_log_softmax(logits: Tensor, temperature: float | Tensor | None) -> Tensor:
+def tempered_log_softmax(logits: Tensor, temperature: Scale) -> Tensor:
     """``log softmax(logits / temperature)`` over the last axis; None is 1."""
     return (logits if temperature is None else logits / temperature).log_softmax(-1)
 
 
-def _dense(student: Tensor, teacher: Tensor, temperature: float | Tensor | None) -> tuple[Tensor, Tensor]:
-    return tempered_log_softmax(student, temperature), tempered_log_softmax(teacher, temperature)
+def _dense(student: Tensor, teacher: Tensor, ours: Scale, theirs: Scale) -> tuple[Tensor, Tensor]:
+    return tempered_log_softmax(student, ours), tempered_log_softmax(teacher, theirs)
 
 
 def _kept(student: Tensor, ids: Tensor, log_probs: Tensor) -> tuple[Tensor, Tensor]:
@@ -142,22 +154,20 @@ def _kept(student: Tensor, ids: Tensor, log_probs: Tensor) -> tuple[Tensor, Tens
     return used, torch.where(used, ids, ids.gather(-1, first))
 
 
-def _renormalised(
-    student: Tensor, ids: Tensor, log_probs: Tensor, temperature: float | Tensor | None
-) -> tuple[Tensor, Tensor]:
+def _renormalised(student: Tensor, ids: Tensor, log_probs: Tensor, ours: Scale, theirs: Scale) -> tuple[Tensor, Tensor]:
     used, ids = _kept(student, ids, log_probs)
-    sides = (side.masked_fill(~used, HIDDEN) for side in (student.gather(-1, ids), log_probs))
-    log_q, log_p = (tempered_log_softmax(side, temperature) for side in sides)
+    log_q = tempered_log_softmax(student.gather(-1, ids).masked_fill(~used, HIDDEN), ours)
+    log_p = tempered_log_softmax(log_probs.masked_fill(~used, HIDDEN), theirs)
     return log_q.masked_fill(~used, HIDDEN), log_p.masked_fill(~used, HIDDEN)
 
 
-def _dropped(student: Tensor, ids: Tensor, log_probs: Tensor, _: float | Tensor | None) -> tuple[Tensor, Tensor]:
+def _dropped(student: Tensor, ids: Tensor, log_probs: Tensor, *_: Scale) -> tuple[Tensor, Tensor]:
     used, ids = _kept(student, ids, log_probs)
     log_q = student.gather(-1, ids) - student.logsumexp(-1, keepdim=True)
     return log_q.masked_fill(~used, HIDDEN), log_probs.masked_fill(~used, HIDDEN)
 
 
-def _bucketed(student: Tensor, ids: Tensor, log_probs: Tensor, _: float | Tensor | None) -> tuple[Tensor, Tensor]:
+def _bucketed(student: Tensor, ids: Tensor, log_probs: Tensor, *_: Scale) -> tuple[Tensor, Tensor]:
     used, ids = _kept(student, ids, log_probs)
     # The student's rest is summed from its own classes: 1 - sum would lose all digits where the rest is small.
     kept = student.gather(-1, ids).masked_fill(~used, HIDDEN)
