@@ -7,16 +7,14 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Annotated, Any, Literal
+from typing import IO, TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from limbeck.errors import LimbeckError
 
 if TYPE_CHECKING:
-    from limbeck.data.moses import MosesText
-    from limbeck.models.ikd_mmt.search import Hypothesis, SearchOptions
-    from limbeck.models.ikd_mmt.translator import Translator
+    from limbeck.systems.translation.sentences import Translation
 
 app = typer.Typer(add_completion=False)
 
@@ -68,27 +66,27 @@ def translate(
     import torch
 
     from limbeck.models.ikd_mmt.search import SearchOptions
+    from limbeck.systems.translation.sentences import SentenceTranslator
 
     if threads is not None:
         torch.set_num_threads(threads)
     options = SearchOptions(beams=beam, length_penalty=length_penalty)
     if backend == "onnx" and device != "cpu":
         raise LimbeckError(f"--device: got {device!r}, but --backend onnx runs on the CPU")
-    translator, moses = _load(model, options, backend, device, tokenized)
-    translator.batch_tokens = batch_tokens
-    translator.warn = lambda message: typer.echo(f"warning: {message}", err=True)
+    sentences = SentenceTranslator.load(model, options, backend=backend, device=device, tokenized=tokenized)
+    sentences.translator.batch_tokens = batch_tokens
+    sentences.translator.warn = lambda message: typer.echo(f"warning: {message}", err=True)
 
     first = 1
     with _written(output) as out, _bar(text, source, output) as advance:
-        for sentences in _windows(lines, pausing):
-            plain = sentences if moses is None else [moses.tokenize(sentence) for sentence in sentences]
-            found = translator.search(plain, progress=advance, first=first)
+        for window in _windows(lines, pausing):
+            found = sentences.search(window, most=n_best or 1, progress=advance, first=first)
             advance(sum(not best for best in found))
             for number, best in enumerate(found, first):
-                rows = _rows(translator, moses, best, number, n_best, scores)
+                rows = _rows(best, number, numbered=n_best is not None, scores=scores)
                 out.write("".join(f"{row}\n" for row in rows).encode())
             out.flush()
-            first += len(sentences)
+            first += len(window)
 
 
 def _lines(text: list[str] | None, source: Path | None) -> tuple[Iterator[str], Callable[[], bool]]:
@@ -136,43 +134,14 @@ def _windows(lines: Iterable[str], pausing: Callable[[], bool]) -> Iterator[list
         yield window
 
 
-def _load(
-    folder: Path, options: SearchOptions, backend: Literal["torch", "onnx"], device: str, tokenized: bool
-) -> tuple[Translator[Any], MosesText | None]:
-    from limbeck.data.moses import MosesText
-    from limbeck.models.ikd_mmt.translator import Translator
-    from limbeck.systems.translation.text_handling import TextHandling
-
-    translator: Translator[Any]
-    if backend == "onnx":
-        translator = Translator.load_onnx(folder, options)
-    else:
-        translator = Translator.load(folder, options, device=device)
-    if translator.model.config.visual == "given":
-        raise LimbeckError(f"{folder}: this model reads pictures (visual='given'); it cannot translate text alone")
-    handling = None if tokenized else TextHandling.read(folder)
-    if handling is None or handling.text == "plain":
-        return translator, None
-    return translator, MosesText(handling.source, handling.target)
-
-
-def _rows(
-    translator: Translator[Any],
-    moses: MosesText | None,
-    best: list[Hypothesis],
-    number: int,
-    n_best: int | None,
-    scores: bool,
-) -> Iterator[str]:
+def _rows(best: list[Translation], number: int, *, numbered: bool, scores: bool) -> Iterator[str]:
     """The lines that a sentence gives; an empty sentence gives one, whatever is asked for."""
     if not best:
-        yield "" if n_best is None else f"{number}\t"
-    for hypothesis in best[: n_best or 1]:
-        sentence = translator.text(hypothesis)
-        sentence = sentence if moses is None else moses.detokenize(sentence)
-        columns = [str(number)] if n_best is not None else []
-        columns += [f"{hypothesis.score:.4f}"] if scores else []
-        yield "\t".join([*columns, sentence])
+        yield f"{number}\t" if numbered else ""
+    for translation in best:
+        columns = [str(number)] if numbered else []
+        columns += [f"{translation.score:.4f}"] if scores else []
+        yield "\t".join([*columns, translation.text])
 
 
 def _written(output: Path | None) -> AbstractContextManager[IO[bytes]]:
