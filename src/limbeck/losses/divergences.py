@@ -84,9 +84,9 @@ def _try(name: str, chosen: Divergence, options: dict[str, Any]) -> None:
     if not options or any(isinstance(option, Tensor) for option in options.values()):
         return  # a tensor has the shape of the batch that is to come
     logits = torch.zeros(1, 2)
-    # What goes with a sparse teacher alone is tried with one: its rest has no meaning for dense logits.
-    teacher = SparseLogits.top(logits, 1) if "rest" in options else logits
     try:
-        chosen(logits, teacher)
+        chosen(logits, logits)
+        if "rest" in options:  # it has a meaning for sparse teachers alone
+            chosen(logits, SparseLogits.top(logits, 1), temperature=1.0)
     except (TypeError, ValueError) as error:
         raise LimbeckError(f"divergence: {name}: {error}") from None

@@ -78,7 +78,7 @@ def divergence_term(
     if isinstance(teacher, SparseLogits):
         _check_rest(rest, any(tempered), linear)
         sides: tuple[Tensor, ...] = (student, teacher.ids, teacher.log_probs.detach())
-        pair: Callable[..., tuple[Tensor, Tensor]] = _SPARSE[rest]
+        pair = _SPARSE[rest]
     else:
         sides = (student, teacher.detach() if detach else teacher)
         pair = _dense
@@ -184,4 +184,8 @@ def _bucketed(student: Tensor, ids: Tensor, log_probs: Tensor, *_: Scale) -> tup
     return log_q, log_p
 
 
-_SPARSE = {"bucket": _bucketed, "renormalise": _renormalised, "drop": _dropped}
+_SPARSE: dict[str, Callable[..., tuple[Tensor, Tensor]]] = {
+    "bucket": _bucketed,
+    "renormalise": _renormalised,
+    "drop": _dropped,
+}
