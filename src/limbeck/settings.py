@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -65,3 +66,42 @@ class Settings(BaseModel):
             return cls(**values)
         except LimbeckError as error:
             raise LimbeckError(f"{path}: {error}") from None
+
+
+def read_changed(path: str | Path, changes: Sequence[str] = ()) -> dict[str, Any]:
+    """Read a YAML file and change values in it, before it is held against what is possible.
+
+    Args:
+        path: A file with one mapping.
+        changes: As ``"recipe.plan.lr=0.001"``: keys into nested mappings are joined by dots; values are YAML.
+
+    Raises:
+        LimbeckError: The file cannot be read or is not a mapping, or a change is not written as it should be.
+    """
+    values: dict[str, Any] = _Anything.read(path).model_dump()
+    for change in changes:
+        _change(values, change)
+    return values
+
+
+class _Anything(Settings):
+    """Any mapping."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+def _change(values: dict[str, Any], change: str) -> None:
+    key, equals, text = change.partition("=")
+    if not equals or not key:
+        raise LimbeckError(f"{change!r} is not expected here: changes are written key=value, as recipe.plan.lr=0.001")
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise LimbeckError(f"{key}: {text!r} is no YAML ({' '.join(str(error).split())})") from None
+    *outer, last = key.split(".")
+    inner = values
+    for depth, name in enumerate(outer, 1):
+        inner = inner.setdefault(name, {})
+        if not isinstance(inner, dict):
+            raise LimbeckError(f"{key}: {'.'.join(outer[:depth])!r} is {inner!r}, which has no keys")
+    inner[last] = value

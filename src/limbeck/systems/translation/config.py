@@ -7,11 +7,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
-import yaml
-from pydantic import ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
 
 from limbeck.errors import LimbeckError, near_matches
-from limbeck.settings import Settings
+from limbeck.settings import Settings, read_changed
 from limbeck.systems.translation.arms import ARMS, Arm
 from limbeck.systems.translation.files import FileCorpus, ParallelFiles
 from limbeck.systems.translation.pictures import PictureSource
@@ -117,9 +116,7 @@ class TranslatorConfig(Settings):
         Raises:
             LimbeckError: The file cannot be read, or it or a change holds a wrong key or value.
         """
-        values: dict[str, Any] = _Anything.read(path).model_dump()
-        for change in changes:
-            _change(values, change)
+        values = read_changed(path, changes)
         try:
             return cls(**values)._placed(Path(path).resolve().parent)
         except LimbeckError as error:
@@ -159,29 +156,6 @@ class TranslatorConfig(Settings):
 
 _LANGUAGE = re.compile(r"[a-z]{2,3}")
 _FILE_NAME = re.compile(r"[\w-][\w.-]*")
-
-
-class _Anything(Settings):
-    """Any mapping: it is read first, then changed, and only then held against what is possible."""
-
-    model_config = ConfigDict(extra="allow")
-
-
-def _change(values: dict[str, Any], change: str) -> None:
-    key, equals, text = change.partition("=")
-    if not equals or not key:
-        raise LimbeckError(f"{change!r} is not expected here: changes are written key=value, as recipe.plan.lr=0.001")
-    try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise LimbeckError(f"{key}: {text!r} is no YAML ({' '.join(str(error).split())})") from None
-    *outer, last = key.split(".")
-    inner = values
-    for depth, name in enumerate(outer, 1):
-        inner = inner.setdefault(name, {})
-        if not isinstance(inner, dict):
-            raise LimbeckError(f"{key}: {'.'.join(outer[:depth])!r} is {inner!r}, which has no keys")
-    inner[last] = value
 
 
 def _tenth(steps: Any) -> int:

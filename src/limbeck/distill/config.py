@@ -1,0 +1,261 @@
+"""What `limbeck distill` is told: task, teacher, student, data, method and plan."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from limbeck.errors import LimbeckError
+from limbeck.settings import Settings, read_changed
+from limbeck.training.plan import Plan
+
+TaskName = Literal["causal-lm", "seq2seq", "sequence-classification", "token-classification", "embedding"]
+
+PLAN: dict[str, Any] = {"lr": 1e-4, "betas": (0.9, 0.98), "schedule": "cosine", "epochs": 3, "clip": 1.0}
+"""What a plan leaves out."""
+
+Positive = Annotated[int, Field(gt=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Lora(Settings):
+    """Low-rank adaptors in place of full training (package `peft`); they are merged into the saved model.
+
+    Args:
+        rank: Of the matrices.
+        alpha: They are scaled by ``alpha / rank``.
+        dropout: Before them.
+        modules: Names of the linear layers that get one; ``"all-linear"`` takes all but the head.
+    """
+
+    rank: Positive = 16
+    alpha: Annotated[float, Field(gt=0)] = 32.0
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    modules: str | list[str] = "all-linear"
+
+
+class StudentSettings(Settings):
+    """Where the student comes from: one of ``name``, ``config`` and ``layers``.
+
+    Args:
+        name: A folder or hub name.
+        config: Changes to the teacher's configuration; the weights are new. (``{num_hidden_layers: 2}``, say.)
+        layers: Out of the teacher: the numbers of the layers that it keeps, or how many, evenly spaced from first to
+            last.
+        heads: With ``layers``: so many of each layer's attention heads are kept. Keys' and values' heads keep their
+            ratio to them.
+        ffn: With ``layers``: so many units of each feed-forward layer are kept, the ones with the largest weights.
+        lora: Train low-rank adaptors only.
+    """
+
+    name: str | None = None
+    config: dict[str, Any] | None = None
+    layers: Positive | list[Annotated[int, Field(ge=0)]] | None = None
+    heads: Positive | None = None
+    ffn: Positive | None = None
+    lora: Lora | None = None
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        given = [key for key in ("name", "config", "layers") if getattr(self, key) is not None]
+        if len(given) != 1:
+            raise ValueError(f"exactly one of 'name', 'config' and 'layers' says where it comes from; got {given}")
+        if self.layers is None and (self.heads or self.ffn):
+            raise ValueError("'heads' and 'ffn' cut what is inherited; they need 'layers'")
+        return self
+
+
+class DataFile(Settings):
+    """Where rows come from: a file, or a data set of the `datasets` library.
+
+    Args:
+        file: ``.jsonl``, ``.csv``, ``.tsv`` or ``.parquet``, relative to the configuration file.
+        dataset: A name of the `datasets` library.
+        subset: Its configuration.
+        split: Its split.
+        header: Names of the columns of a ``.csv`` or ``.tsv`` without a first line of names.
+        rows: Read so many at most.
+    """
+
+    file: Path | None = None
+    dataset: str | None = None
+    subset: str | None = None
+    split: str = "train"
+    header: list[str] | None = None
+    rows: Positive | None = None
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if (self.file is None) == (self.dataset is None):
+            raise ValueError("exactly one of 'file' and 'dataset' must be given")
+        return self
+
+    def title(self) -> str:
+        """How messages and cards call it."""
+        return str(self.file) if self.file is not None else f"{self.dataset} ({self.split})"
+
+
+class Data(Settings):
+    """What is learnt from.
+
+    Args:
+        train: Rows to learn from; a plain string is a file.
+        val: Held-out rows; without them ``val_share`` of the training rows is held out.
+        val_share: See ``val``.
+        test: Rows for the final metrics only; by default those of ``val``.
+        columns: Which column is what, where names differ: ``{text: sentence}``. What a task reads:
+            causal-lm ``text``, or ``prompt`` and ``completion``, or ``messages``; seq2seq ``source`` and ``target``;
+            sequence-classification ``text``, optionally ``text_pair``, and ``label``; token-classification ``tokens``
+            and ``labels``; embedding ``text``, optionally ``text_pair`` and ``score`` (for Spearman's correlation).
+        max_length: Tokens of a sequence at most.
+        long: What happens to a longer one: an error, or it is cut (completions are never cut to nothing).
+        template: A Jinja file with a chat template for ``messages``; by default the tokenizer's.
+        pack: causal-lm: put several rows into one sequence of ``max_length``; they do not see one another.
+    """
+
+    train: DataFile
+    val: DataFile | None = None
+    val_share: Annotated[float, Field(gt=0, lt=1)] = 0.05
+    test: DataFile | None = None
+    columns: dict[str, str] = Field(default_factory=dict)
+    max_length: Annotated[int, Field(ge=2)] = 512
+    long: Literal["error", "cut"] = "cut"
+    template: Path | None = None
+    pack: bool = False
+
+    @field_validator("train", "val", "test", mode="before")
+    @classmethod
+    def _path_alone(cls, value: Any) -> Any:
+        return {"file": value} if isinstance(value, str) else value
+
+
+class Sampling(Settings):
+    """Training on what the student itself writes (causal-lm with prompts).
+
+    Args:
+        policy: ``"on-policy"`` draws with a constant share (GKD, arXiv 2306.13649); ``"adaptive"`` raises the share
+            each time the validation loss rises, and reuses what was drawn (DistiLLM, arXiv 2402.03898).
+        share: The share of batches that the student writes; where adaptive, the highest.
+        max_new_tokens: Of a sample.
+        temperature: Of the sampling.
+        replay: Adaptive: batches of samples that are kept for reuse.
+    """
+
+    policy: Literal["on-policy", "adaptive"] = "on-policy"
+    share: Share = 0.5
+    max_new_tokens: Positive = 64
+    temperature: Annotated[float, Field(gt=0)] = 1.0
+    replay: Positive = 256
+
+
+class DistillConfig(Settings):
+    """One distillation.
+
+    Args:
+        task: What the models do.
+        teacher: A folder or hub name of a model that `transformers` loads.
+        store: A folder of stored teacher outputs that `limbeck cache` wrote; the teacher itself is then not loaded.
+        student: Where the student comes from; a plain string is a folder or hub name.
+        tokenizer: A folder or hub name; by default the teacher's.
+        data: What is learnt from.
+        method: ``name`` (see `limbeck ls --methods`) and its own settings.
+        cross_entropy: Weight of the cross-entropy against the data's own labels; 0 leaves it out.
+        sampling: Train on the student's own samples.
+        batch_size: Sequences a batch.
+        gradient_checkpointing: Compute activations twice rather than keep them.
+        compile: Let `torch.compile` compile student and teacher.
+        plan: The training plan; what it leaves out is in :data:`PLAN`.
+        environment: What a run noted of its machine; it has no part in the training.
+
+    Raises:
+        LimbeckError: A key is unknown or a value is not possible.
+    """
+
+    task: TaskName
+    teacher: str
+    store: Path | None = None
+    student: StudentSettings
+    tokenizer: str | None = None
+    data: Data
+    method: dict[str, Any] = Field(default_factory=lambda: {"name": "logits"})
+    cross_entropy: Annotated[float, Field(ge=0)] = 0.0
+    sampling: Sampling | None = None
+    batch_size: Positive = 8
+    gradient_checkpointing: bool = False
+    compile: bool = False
+    plan: Plan = Field(default_factory=lambda: Plan(**PLAN))
+    environment: dict[str, Any] = Field(default_factory=dict)
+
+    @field_validator("student", mode="before")
+    @classmethod
+    def _name_alone(cls, value: Any) -> Any:
+        return {"name": value} if isinstance(value, str) else value
+
+    @field_validator("method", mode="before")
+    @classmethod
+    def _method_alone(cls, value: Any) -> Any:
+        return {"name": value} if isinstance(value, str) else value
+
+    @field_validator("plan", mode="before")
+    @classmethod
+    def _whole_plan(cls, plan: Any) -> Any:
+        if not isinstance(plan, Mapping):
+            return plan
+        whole = {**PLAN, **plan}
+        if "max_steps" in plan:
+            whole["epochs"] = plan.get("epochs")
+        return whole
+
+    @model_validator(mode="after")
+    def _coherent(self) -> Self:
+        if self.data.pack and self.task != "causal-lm":
+            raise ValueError(f"'data.pack' is for causal-lm, got the task {self.task!r}")
+        if self.sampling is not None and (self.task != "causal-lm" or self.store is not None or self.data.pack):
+            raise ValueError("'sampling' is for causal-lm with a live teacher and without 'data.pack'")
+        if self.task == "embedding" and self.cross_entropy:
+            raise ValueError("'cross_entropy' has no labels to learn from in the task 'embedding'")
+        return self
+
+    @classmethod
+    def read_changed(cls, path: str | Path, changes: Sequence[str] = ()) -> DistillConfig:
+        """Read the file, with changes such as ``"plan.lr=0.001"``; paths in the result are absolute.
+
+        Raises:
+            LimbeckError: The file cannot be read, or it or a change holds a wrong key or value.
+        """
+        values = read_changed(path, changes)
+        try:
+            return cls(**values)._placed(Path(path).resolve().parent)
+        except LimbeckError as error:
+            raise LimbeckError(f"{path}: {error}") from None
+
+    def asked(self) -> dict[str, Any]:
+        """What the user asked for, in plain values."""
+        return self.model_dump(mode="json", exclude={"environment"})
+
+    def _placed(self, base: Path) -> DistillConfig:
+        def file(source: DataFile | None) -> DataFile | None:
+            if source is None or source.file is None:
+                return source
+            return source.model_copy(update={"file": base / source.file.expanduser()})
+
+        def model(name: str | None) -> str | None:
+            # A hub name looks like a relative path; what lies beside the configuration is meant first.
+            return str(base / name) if name is not None and (base / name).is_dir() else name
+
+        data = self.data
+        placed = {"train": file(data.train), "val": file(data.val), "test": file(data.test)}
+        if data.template is not None:
+            placed["template"] = base / data.template.expanduser()  # type: ignore[assignment]
+        changes: dict[str, Any] = {
+            "data": data.model_copy(update=placed),
+            "teacher": model(self.teacher),
+            "tokenizer": model(self.tokenizer),
+            "student": self.student.model_copy(update={"name": model(self.student.name)}),
+        }
+        if self.store is not None:
+            changes["store"] = base / self.store.expanduser()
+        return self.model_copy(update=changes)
