@@ -143,8 +143,8 @@ def linear_term(
 ) -> Term:
     """Any loss of logits that adds up over positions, a chunk of positions at a time.
 
-    The gradient of a sum is known as soon as a chunk's logits are, so it is taken in the forward pass; the backward pass
-    only scales it.
+    The gradient of a sum is known as soon as a chunk's logits are, so it is taken in the forward pass; the backward
+    pass only scales it.
 
     Args:
         student: Hidden states and head. Gradients flow into all of it that requires them.

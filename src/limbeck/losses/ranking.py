@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from limbeck.losses.term import Term
@@ -40,3 +40,49 @@ def margin_ranking(predicted: Float[Tensor, "b width"], targets: Float[Tensor, "
     violations = F.relu(margin - similarity.diagonal().unsqueeze(1) + similarity)
     others = ~torch.eye(len(predicted), dtype=torch.bool, device=predicted.device)
     return Term.over((violations * others).sum(1) / (len(predicted) - 1))
+
+
+def margin_mse(
+    student_positive: Float[Tensor, "b #n"],
+    student_negative: Float[Tensor, "b n"],
+    teacher_positive: Float[Tensor, "b #n"],
+    teacher_negative: Float[Tensor, "b n"],
+    mask: Bool[Tensor, "b n"] | None = None,
+) -> Term:
+    """The student shall prefer a relevant document by the same margin as the teacher; its scale of scores is free.
+
+    ``((s+ - s-) - (t+ - t-))^2`` for every pair of a relevant and another document.
+
+    Args:
+        student_positive: The student's scores of the relevant documents, one a query or one a pair.
+        student_negative: The student's scores of the others.
+        teacher_positive: The teacher's scores of the relevant documents; without a gradient.
+        teacher_negative: The teacher's scores of the others, likewise.
+        mask: True where there is a pair; elsewhere scores may hold anything.
+
+    Returns:
+        The sum over pairs, and their number.
+
+    Raises:
+        ValueError: The shapes do not fit.
+
+    Reference:
+        Hofstätter et al., "Improving Efficient Neural Ranking Models with Cross-Architecture Knowledge Distillation",
+        2020, arXiv 2010.02666.
+
+    Example:
+        >>> import torch
+        >>> relevant, others = torch.tensor([[2.0]]), torch.tensor([[1.0, -1.0]])
+        >>> float(margin_mse(relevant, others, relevant + 5, others + 5).mean())  # the same margins
+        0.0
+        >>> float(margin_mse(relevant, others, 2 * relevant, 2 * others).mean())  # margins of 1 and 3, wanted: 2 and 6
+        5.0
+    """
+    shape = student_negative.shape
+    for name, value in (("student_positive", student_positive), ("teacher_positive", teacher_positive)):
+        if value.shape not in (shape, (*shape[:-1], 1)):
+            raise ValueError(f"{name}: got the shape {tuple(value.shape)} beside negatives of {tuple(shape)}")
+    if teacher_negative.shape != shape:
+        raise ValueError(f"teacher_negative: got the shape {tuple(teacher_negative.shape)}, expected {tuple(shape)}")
+    wanted = (teacher_positive - teacher_negative).detach()
+    return Term.over((student_positive - student_negative - wanted.to(student_negative.dtype)).square(), mask)
