@@ -1,0 +1,91 @@
+"""Examples as batches of tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from limbeck.batch import Batch
+from limbeck.data.batching import TokenBatchSampler, pad_ids
+from limbeck.distill.config import TaskName
+from limbeck.distill.examples import Example
+from limbeck.losses.cross_entropy import IGNORED
+
+Item = tuple[int, Example]
+
+
+class Collator:
+    """Puts examples into one batch.
+
+    The batch holds ``input_ids``, ``attention_mask`` (packed sequences have ``position_ids`` instead), ``row`` (the
+    example's number) and what is right: ``targets`` with the ``mask`` of those that count, or ``labels``.
+
+    Args:
+        task: Which task.
+        pad: The id that fills a batch up.
+        pack: Whether examples may be packed ones.
+    """
+
+    def __init__(self, task: TaskName, pad: int, *, pack: bool = False) -> None:
+        self.task, self.pad, self.pack = task, pad, pack
+
+    def __call__(self, items: Sequence[Item]) -> Batch:
+        """Collate numbered examples."""
+        examples = [example for _, example in items]
+        ids, real = pad_ids([example.input_ids for example in examples], self.pad)
+        batch: dict[str, Any] = {"input_ids": ids, "row": torch.tensor([number for number, _ in items])}
+        if self.pack:
+            batch["position_ids"] = torch.stack([_positions(example, ids.shape[1]) for example in examples])
+        else:
+            batch["attention_mask"] = real.long()
+        if self.task == "sequence-classification":
+            batch["labels"] = torch.tensor([example.targets[0] for example in examples])
+        elif self.task != "embedding":
+            batch["targets"] = pad_ids([example.targets for example in examples], IGNORED)[0]
+            batch["mask"] = batch["targets"] != IGNORED
+        if any(example.prompt for example in examples):
+            batch["prompt"] = torch.tensor([example.prompt for example in examples])
+        return batch
+
+
+class ExampleLoader:
+    """Makes loaders over examples that lie in memory.
+
+    Args:
+        examples: What is loaded.
+        collator: How batches are made.
+        batch_size: Examples a batch.
+    """
+
+    def __init__(self, examples: Sequence[Example], collator: Collator, batch_size: int) -> None:
+        self.examples, self.collator, self.batch_size = examples, collator, batch_size
+
+    def loader(self, *, seed: int = 0, shuffle: bool = True) -> DataLoader[Any]:
+        """Batches of examples of like length; in each epoch in another order if shuffled."""
+        lengths = [max(len(example.input_ids), len(example.targets), 1) for example in self.examples]
+        sampler = TokenBatchSampler(
+            lengths,
+            max(lengths) * self.batch_size,
+            seed=seed,
+            shuffle=shuffle,
+            pool=64 * self.batch_size,
+            max_sentences=self.batch_size,
+        )
+        numbered: list[Item] = list(enumerate(self.examples))
+        return DataLoader(numbered, batch_sampler=sampler, collate_fn=self.collator)  # type: ignore[arg-type]
+
+    def tokens(self) -> int:
+        """How many tokens there are, padding apart."""
+        return sum(len(example.input_ids) for example in self.examples)
+
+
+def _positions(example: Example, width: int) -> Tensor:
+    """Positions that begin anew with each packed row; the filling is a row of its own."""
+    ends = [*example.starts[1:], len(example.input_ids), width]
+    starts = [*example.starts, len(example.input_ids)]
+    parts = [torch.arange(end - start) for start, end in zip(starts, ends, strict=True)]
+    return torch.cat(parts)

@@ -1,0 +1,235 @@
+"""Rows as token ids and what is to be predicted at each of them, for every task."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from limbeck.distill.config import Data, TaskName
+from limbeck.distill.rows import Row
+from limbeck.errors import LimbeckError, near_matches
+from limbeck.losses.cross_entropy import IGNORED
+
+
+@dataclass(frozen=True)
+class Example:
+    """One sequence.
+
+    Args:
+        input_ids: What the model reads.
+        targets: What is right: at each position of a causal-lm (the next token) or a token-classification; the
+            target's ids of a seq2seq; one class of a sequence-classification; nothing of an embedding.
+        prompt: causal-lm: how many of the ids are given, and not to be learnt.
+        starts: Where each of several packed rows begins.
+    """
+
+    input_ids: list[int]
+    targets: list[int]
+    prompt: int = 0
+    starts: tuple[int, ...] = (0,)
+
+
+class Encoder:
+    """From rows to examples.
+
+    Args:
+        task: Which task.
+        data: Columns, lengths and template.
+        tokenizer: Of teacher and student.
+        labels: The classes' names in order, for classification; rows may hold names or numbers.
+    """
+
+    def __init__(self, task: TaskName, data: Data, tokenizer: Any, labels: Sequence[str] = ()) -> None:
+        self.data, self.tokenizer, self.labels = data, tokenizer, list(labels)
+        self.template = data.template.read_text(encoding="utf-8") if data.template is not None else None
+        ways: dict[TaskName, Callable[[Row], list[Example]]] = {
+            "causal-lm": self._causal,
+            "seq2seq": self._pair,
+            "sequence-classification": self._class,
+            "token-classification": self._tokens,
+            "embedding": self._texts,
+        }
+        self.encode = ways[task]
+
+    def __call__(self, rows: Sequence[Row]) -> list[Example]:
+        """Encode all rows.
+
+        Raises:
+            LimbeckError: A row lacks a column, holds something else than it should, or is too long.
+        """
+        return [example for row in rows for example in self.encode(row)]
+
+    def column(self, role: str) -> str:
+        """The name of a column."""
+        return self.data.columns.get(role, role)
+
+    def _causal(self, row: Row) -> list[Example]:
+        if self.column("messages") in row.values:
+            ids, counted = self._chat(row)
+        elif self.column("prompt") in row.values:
+            return [self._completion(row)]
+        else:
+            ids = [*self.tokenizer(row.text(self.column("text"))).input_ids]
+            if self.tokenizer.eos_token_id is not None and ids[-1:] != [self.tokenizer.eos_token_id]:
+                ids.append(self.tokenizer.eos_token_id)
+            counted = [True] * len(ids)
+        ids, counted = self._fit(ids, row), counted[: self.data.max_length]
+        targets = _shifted(ids, counted)
+        if all(target == IGNORED for target in targets):
+            raise LimbeckError(f"{row.where}: nothing to learn within {self.data.max_length} tokens (data.max_length)")
+        return [Example(ids, targets)]
+
+    def _completion(self, row: Row) -> Example:
+        # Apart, so that the border between the two is one between tokens.
+        prompt = [*self.tokenizer(row.text(self.column("prompt"))).input_ids]
+        if prompt[-1:] == [self.tokenizer.eos_token_id]:
+            prompt.pop()
+        completion = self.tokenizer(row.text(self.column("completion")), add_special_tokens=False).input_ids
+        if self.tokenizer.eos_token_id is not None:
+            completion = [*completion, self.tokenizer.eos_token_id]
+        over = len(prompt) + len(completion) - self.data.max_length
+        if over > 0:
+            self._refuse_long(len(prompt) + len(completion), row)
+            # The end of a prompt is nearest to what is asked; at least one token of it stays.
+            prompt = prompt[min(over, len(prompt) - 1) :]
+            completion = completion[: self.data.max_length - len(prompt)]
+        ids = [*prompt, *completion]
+        counted = [at >= len(prompt) for at in range(len(ids))]
+        return Example(ids, _shifted(ids, counted), prompt=len(prompt))
+
+    def _chat(self, row: Row) -> tuple[list[int], list[bool]]:
+        """A dialogue's ids, and which of them the assistant wrote: what each of its turns adds to those before it."""
+        messages = row.get(self.column("messages"), list)
+        for message in messages:
+            if not isinstance(message, Mapping) or not {"role", "content"} <= message.keys():
+                raise LimbeckError(f"{row.where}: a message is {message!r}, expected 'role' and 'content'")
+        if not any(message["role"] == "assistant" for message in messages):
+            raise LimbeckError(f"{row.where}: no message of the role 'assistant', so there is nothing to learn")
+        whole = self._templated(messages, row)
+        counted = [False] * len(whole)
+        for at, message in enumerate(messages):
+            if message["role"] == "assistant":
+                before = self._templated(messages[:at], row, add_generation_prompt=True)
+                after = self._templated(messages[: at + 1], row)
+                if whole[: len(before)] != before or whole[: len(after)] != after:
+                    raise LimbeckError(
+                        f"{row.where}: the chat template writes earlier turns anew when more follow, so that the "
+                        "assistant's tokens cannot be told; give another with data.template"
+                    )
+                counted[len(before) : len(after)] = [True] * (len(after) - len(before))
+        return whole, counted
+
+    def _templated(self, messages: Sequence[Any], row: Row, **how: Any) -> list[int]:
+        if not messages:
+            return []
+        try:
+            text = self.tokenizer.apply_chat_template(messages, chat_template=self.template, tokenize=False, **how)
+        except Exception as error:  # templates are programs: they may raise anything
+            raise LimbeckError(f"{row.where}: the chat template: {' '.join(str(error).split())}") from None
+        ids: list[int] = self.tokenizer(text, add_special_tokens=False).input_ids
+        return ids
+
+    def _pair(self, row: Row) -> list[Example]:
+        source = self.tokenizer(row.text(self.column("source"))).input_ids
+        target = self.tokenizer(text_target=row.text(self.column("target"))).input_ids
+        return [Example(self._fit(source, row), self._fit(target, row))]
+
+    def _class(self, row: Row) -> list[Example]:
+        pair = self.column("text_pair")
+        second = (row.text(pair),) if pair in row.values else ()
+        ids = self.tokenizer(row.text(self.column("text")), *second).input_ids
+        label = self._label(row.get(self.column("label"), (str, int)), row)
+        return [Example(self._fit_marked(ids, row, second), [label])]
+
+    def _tokens(self, row: Row) -> list[Example]:
+        tokens, labels = (row.get(self.column(role), list) for role in ("tokens", "labels"))
+        if len(tokens) != len(labels):
+            raise LimbeckError(f"{row.where}: {len(tokens)} tokens and {len(labels)} labels; each token needs one")
+        cut = {"truncation": True, "max_length": self.data.max_length} if self.data.long == "cut" else {}
+        encoded = self.tokenizer(tokens, is_split_into_words=True, **cut)
+        words = encoded.word_ids()
+        # A word of several pieces is judged by its first.
+        first = [word is not None and word not in words[:at] for at, word in enumerate(words)]
+        targets = [
+            self._label(labels[word], row) if is_first else IGNORED for word, is_first in zip(words, first, strict=True)
+        ]
+        return [Example(self._fit(encoded.input_ids, row), targets)]
+
+    def _texts(self, row: Row) -> list[Example]:
+        columns = [self.column("text"), self.column("text_pair")]
+        given = [row.text(column) for column in columns if column in row.values or column == columns[0]]
+        return [Example(self._fit_marked(self.tokenizer(text).input_ids, row, (), text), []) for text in given]
+
+    def _label(self, label: Any, row: Row) -> int:
+        if str(label) in self.labels:
+            return self.labels.index(str(label))
+        number = int(label) if str(label).isdigit() else -1
+        if not 0 <= number < len(self.labels):
+            raise LimbeckError(f"{row.where}: no class {label!r}; {near_matches(str(label), self.labels)}")
+        return number
+
+    def _fit(self, ids: list[int], row: Row) -> list[int]:
+        if len(ids) > self.data.max_length:
+            self._refuse_long(len(ids), row)
+        return ids[: self.data.max_length]
+
+    def _fit_marked(self, ids: list[int], row: Row, second: tuple[str, ...], text: str | None = None) -> list[int]:
+        """Cut by the tokenizer, which keeps the marks at the ends where they belong."""
+        if len(ids) <= self.data.max_length:
+            return ids
+        self._refuse_long(len(ids), row)
+        first = row.text(self.column("text")) if text is None else text
+        cut: list[int] = self.tokenizer(first, *second, truncation=True, max_length=self.data.max_length).input_ids
+        return cut
+
+    def _refuse_long(self, length: int, row: Row) -> None:
+        if self.data.long == "error":
+            most = self.data.max_length
+            raise LimbeckError(f"{row.where}: {length} tokens, and data.max_length is {most}; data.long: cut cuts them")
+
+
+def class_names(rows: Sequence[Row], column: str, *, lists: bool) -> list[str]:
+    """The classes that occur, in order: numbers by size, names by alphabet."""
+    kinds = (str, int)
+    if lists:
+        found = {str(label) for row in rows for label in row.get(column, list)}
+    else:
+        found = {str(row.get(column, kinds)) for row in rows}
+    if all(name.isdigit() for name in found):
+        return [str(number) for number in range(max(map(int, found)) + 1)]
+    return sorted(found)
+
+
+def packed(examples: Sequence[Example], max_length: int) -> list[Example]:
+    """Put several examples into one, in their order, as long as they fit.
+
+    Example:
+        >>> one = Example([1, 2], [2, IGNORED])
+        >>> both = packed([one, one], max_length=5)
+        >>> both[0].input_ids, both[0].starts
+        ([1, 2, 1, 2], (0, 2))
+    """
+    bins: list[list[Example]] = []
+    room = 0
+    for example in examples:
+        if len(example.input_ids) > room:
+            bins.append([])
+            room = max_length
+        bins[-1].append(example)
+        room -= len(example.input_ids)
+    return [_joined(group) for group in bins]
+
+
+def _joined(group: Sequence[Example]) -> Example:
+    starts = [0]
+    for example in group[:-1]:
+        starts.append(starts[-1] + len(example.input_ids))
+    ids = [token for example in group for token in example.input_ids]
+    return Example(ids, [target for example in group for target in example.targets], starts=tuple(starts))
+
+
+def _shifted(ids: Sequence[int], counted: Sequence[bool]) -> list[int]:
+    """At each position the token after it, where that one counts."""
+    following = zip(ids[1:], counted[1:], strict=True)
+    return [*(token if counts else IGNORED for token, counts in following), IGNORED]
