@@ -23,6 +23,7 @@ VERBS = {
     "evaluate": "Score translations, and compare two systems.",
     "translate": "Translate with a trained model.",
     "report": "Show runs as one page.",
+    "demo": "Try a translator on a page.",
     "export": "Export a translator to ONNX.",
     "world": "Look into the invented world.",
 }

@@ -79,9 +79,7 @@ def ikd_mmt(
     names = _arm_names(arms, data)
     chosen = Recipe.read(recipe) if recipe else _world_recipe(lab) if data == "world" else _multi30k_recipe()
     chosen = _with_length(chosen, steps, epochs)
-    corpus_spec = _corpus(lab, data, data_dir, pair)
-    source = _source(data, data_dir, vision, features, lab)
-    material = Material(corpus_spec, source, chosen.model_dump_json(), lab.cache, start_from)
+    material = material_of(lab, chosen, data, data_dir, pair, vision=vision, features=features, start_from=start_from)
     _same_recipe(lab, material)
     corpus = read_corpus(material)
     lab.say(f"{len(corpus.train)} training sentences, {pair}; arms: {', '.join(names)}")
@@ -113,6 +111,26 @@ def ikd_mmt(
         if unseen and "image-must" in names:
             findings.notes.append(f"no sentence of {', '.join(unseen)} has a picture: there, image-must sees none")
     return findings
+
+
+def material_of(
+    lab: Lab,
+    recipe: Recipe,
+    data: str,
+    data_dir: Path | None,
+    pair: str,
+    *,
+    vision: str,
+    features: Path | None,
+    start_from: Path | None = None,
+) -> Material:
+    """What all arms of a run share; whoever asks as the run did finds again what it learnt from.
+
+    Raises:
+        LimbeckError: The options do not fit together, or a file is missing.
+    """
+    corpus, source = _corpus(lab, data, data_dir, pair), _source(data, data_dir, vision, features, lab)
+    return Material(corpus, source, recipe.model_dump_json(), lab.cache, start_from)
 
 
 def _world_recipe(lab: Lab) -> Recipe:

@@ -1,0 +1,1 @@
+"""The page of `limbeck demo`: what a caption translator says, and what it imagines."""
