@@ -1,7 +1,7 @@
 """How the items of a batch lie to each other: compared without a projection, since only relations count.
 
-Items are not independent of each other here: parts of a batch do not add up to the whole. Gradients flow into both sides
-that require them.
+Items are not independent of each other here: parts of a batch do not add up to the whole. Gradients flow into both
+sides that require them.
 """
 
 from __future__ import annotations

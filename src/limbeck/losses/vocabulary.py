@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from limbeck.errors import LimbeckError
-from limbeck.losses.pairs import Temperature, check_temperature
+from limbeck.losses.pairs import check_temperature
 from limbeck.losses.rowwise import rowwise_term
 from limbeck.losses.term import Term
 from limbeck.signals import SparseLogits
