@@ -5,6 +5,7 @@ from __future__ import annotations
 import abc
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import nn
 
@@ -29,7 +30,16 @@ class Needs:
 
 
 class Method(nn.Module, abc.ABC):
-    """Compares a student's signals with a teacher's. Its state (projections, prototypes) goes into the checkpoint."""
+    """Compares a student's signals with a teacher's. Its state (projections, prototypes) goes into the checkpoint.
+
+    A method with a ``name`` can be chosen by it in a configuration file; the keyword arguments of its constructor
+    are its settings there (:mod:`limbeck.methods.find`).
+    """
+
+    name: ClassVar[str] = ""
+    """What it is called in a configuration file; empty where it needs more than settings to be made."""
+    reference: ClassVar[str] = ""
+    """The paper, for the card of a model that was trained by it."""
 
     needs: Needs = Needs()
     weights: Mapping[str, float]
@@ -38,3 +48,21 @@ class Method(nn.Module, abc.ABC):
     @abc.abstractmethod
     def forward(self, student: Signals, teacher: Signals, batch: Batch) -> dict[str, Term]:
         """Named terms; each is a sum with its count."""
+
+    def connect(self, student: Signals, teacher: Signals) -> None:
+        """Make what depends on the models' sizes, such as projections; called once, before training.
+
+        Args:
+            student: What the student says of one small batch.
+            teacher: What the teacher says of it.
+
+        Raises:
+            LimbeckError: The two do not go together.
+        """
+
+    def begin_step(self, progress: float) -> None:
+        """Move schedules; called before each optimiser step.
+
+        Args:
+            progress: The share of the training that is done, in ``[0, 1]``.
+        """

@@ -1,0 +1,82 @@
+"""Hidden states of the student, projected, shall be those of the teacher."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+from torch import Tensor, nn
+
+from limbeck.batch import Batch
+from limbeck.errors import LimbeckError
+from limbeck.losses.hidden import hidden_cosine, hidden_mse
+from limbeck.losses.term import Term
+from limbeck.methods.base import Method, Needs
+from limbeck.signals import Signals
+
+
+class HiddenStateDistillation(Method):
+    """Distances between pairs of hidden states; a linear projection leads from the student's width to the teacher's.
+
+    Args:
+        pairs: From the path of the student's module to that of the teacher's, as
+            ``{"model.layers.1": "model.layers.5"}``; `limbeck sites MODEL` lists them.
+        distance: ``"mse"`` or ``"cosine"``.
+        weight: Of each pair's term.
+
+    Reference:
+        Romero et al., "FitNets: Hints for Thin Deep Nets", ICLR 2015, arXiv 1412.6550.
+
+    Example:
+        >>> method = HiddenStateDistillation(pairs={"layers.0": "layers.3"})
+        >>> method.needs.teacher_hidden, method.weights
+        (('layers.3',), {'hidden/layers.0': 1.0})
+    """
+
+    name = "hidden"
+    reference = 'Romero et al., "FitNets: Hints for Thin Deep Nets", ICLR 2015, arXiv 1412.6550'
+
+    def __init__(
+        self,
+        *,
+        pairs: Annotated[dict[str, str], Field(min_length=1)],
+        distance: Literal["mse", "cosine"] = "mse",
+        weight: Annotated[float, Field(gt=0)] = 1.0,
+    ) -> None:
+        super().__init__()
+        self.pairs = dict(pairs)
+        self.needs = Needs(student_hidden=tuple(pairs), teacher_hidden=tuple(dict.fromkeys(pairs.values())))
+        self.weights = {f"hidden/{ours}": weight for ours in pairs}
+        self.distance = hidden_mse if distance == "mse" else hidden_cosine
+        self.projections = nn.ModuleDict()
+
+    def connect(self, student: Signals, teacher: Signals) -> None:
+        """Make the projections where widths differ."""
+        for ours, theirs in self.pairs.items():
+            first, second = student.hidden[ours], teacher.hidden[theirs]
+            if first.shape[:-1] != second.shape[:-1]:
+                raise LimbeckError(
+                    f"method hidden: {ours!r} gives {tuple(first.shape)} and {theirs!r} {tuple(second.shape)}; "
+                    "all axes but the last must agree"
+                )
+            if first.shape[-1] != second.shape[-1]:
+                self.projections[_key(ours)] = nn.Linear(first.shape[-1], second.shape[-1], bias=False)
+
+    def forward(self, student: Signals, teacher: Signals, batch: Batch) -> dict[str, Term]:
+        """One term a pair, over the positions of the student's mask."""
+        return {
+            f"hidden/{ours}": self.distance(
+                self._projected(ours, student.hidden[ours]), teacher.hidden[theirs], mask=student.mask
+            )
+            for ours, theirs in self.pairs.items()
+        }
+
+    def _projected(self, name: str, hidden: Tensor) -> Tensor:
+        key = _key(name)
+        projected: Tensor = self.projections[key](hidden) if key in self.projections else hidden
+        return projected
+
+
+def _key(name: str) -> str:
+    """Names of submodules have no dots."""
+    return name.replace(".", "/")
