@@ -46,11 +46,13 @@ def demo(
 
     from limbeck.demo.page import Demo, Part, build_page, load_gradio
     from limbeck.demo.serve import address_of, is_loopback, listen, serve
-    from limbeck.models.ikd_mmt.search import SearchOptions
-    from limbeck.systems.translation.sentences import SentenceTranslator
 
     load_gradio()
     with listen(host, port) as listener:
+        # What takes seconds comes after what may fail at once.
+        from limbeck.models.ikd_mmt.search import SearchOptions
+        from limbeck.systems.translation.sentences import SentenceTranslator
+
         options = SearchOptions(beams=beam)
         own = SentenceTranslator.load(model, options)
         other = None if against is None else SentenceTranslator.load(against, options)

@@ -17,7 +17,7 @@ from limbeck.errors import LimbeckError
 
 if TYPE_CHECKING:
     from limbeck.demo.pictures import Match, NearestPictures
-    from limbeck.systems.translation.sentences import SentenceTranslator
+    from limbeck.systems.translation.sentences import SentenceTranslator, Translation
 
 MOST_CHARACTERS, MOST_TOKENS = 500, 200
 """Of a caption; what is longer is refused, since the page is for captions and is shared."""
@@ -29,6 +29,7 @@ SHOWN = 6
 """Training pictures at a sentence."""
 
 CSS = """
+.alternatives th, .alternatives td { text-align: left; padding: 0.25rem 1.5rem 0.25rem 0; }
 .nearest { display: flex; flex-wrap: wrap; gap: 1rem; }
 .nearest figure { width: 9rem; margin: 0; }
 .nearest img { width: 9rem; height: 9rem; image-rendering: pixelated; }
@@ -58,14 +59,14 @@ class Shown:
         message: What is wrong with the caption; empty where nothing is.
         own: The translation, with the words marked that the other model has not.
         other: That model's.
-        alternatives: Score and text of each, best first.
+        alternatives: The best translations, best first.
         pictures: The nearest training pictures, as HTML.
     """
 
     message: str = ""
     own: Marked | None = None
     other: Marked | None = None
-    alternatives: Sequence[tuple[str, str]] = ()
+    alternatives: Sequence[Translation] = ()
     pictures: str = ""
 
 
@@ -97,9 +98,8 @@ class Demo:
         marked: Marked = [(own, None)]
         if self.against is not None:
             marked, other = mark_changes(own, self.against.sentences.search([caption])[0][0].text)
-        rows = [(f"{one.score:.4f}", one.text) for one in found]
         nearest = "" if isinstance(self.pictures, str) else figures(self.pictures.of(caption, SHOWN))
-        return Shown("", marked, other, rows, nearest)
+        return Shown("", marked, other, found, nearest)
 
     def _problem(self, caption: str) -> str:
         if not caption:
@@ -111,6 +111,15 @@ class Demo:
         if tokens > MOST_TOKENS:
             return f"The caption has {tokens} tokens; at most {MOST_TOKENS} are translated here."
         return ""
+
+
+def table(translations: Sequence[Translation]) -> str:
+    """Scores and translations as HTML."""
+    if not translations:
+        return ""
+    rows = "".join(f"<tr><td>{one.score:.4f}</td><td>{html.escape(one.text)}</td></tr>" for one in translations)
+    heads = "<th>log-probability over length</th><th>translation</th>"
+    return f'<table class="alternatives"><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>'
 
 
 def figures(matches: Sequence[Match]) -> str:
@@ -172,21 +181,14 @@ def build_page(demo: Demo) -> Any:
             )
         if other is None:
             gr.Markdown("No other model is set beside it: the page was started without `--against`.", elem_id="alone")
-        alternatives = gr.Dataframe(
-            label="Alternatives: log-probability over length, and text",
-            headers=["score", "translation"],
-            column_widths=["7rem", "auto"],
-            interactive=False,
-            wrap=True,
-            elem_id="alternatives",
-        )
+        gr.Markdown("### Alternatives")
+        alternatives = gr.HTML(elem_id="alternatives")
         gr.Markdown(_about_pictures(demo.pictures), elem_id="about-pictures")
         pictures = gr.HTML(elem_id="pictures", visible=not isinstance(demo.pictures, str))
 
         def answer(text: str | None) -> tuple[Any, ...]:
             shown = demo.show(text)
-            rows = [list(row) for row in shown.alternatives]
-            return shown.message, shown.own, shown.other, rows, shown.pictures
+            return shown.message, shown.own, shown.other, table(shown.alternatives), shown.pictures
 
         gr.on(
             [button.click, caption.submit],
@@ -214,7 +216,8 @@ def _about_pictures(pictures: NearestPictures | str) -> str:
         return f"{title}\n\nLeft out. {pictures}"
     return (
         f"{title}\n\nThose of {len(pictures.numbers):,} whose feature maps are most like the one that the model "
-        f"generates, by cosine. On training sentences its maps explain {pictures.explained:.0%} of the real ones' variance."
+        "generates, by cosine. On training sentences its maps explain "
+        f"{pictures.explained:.0%} of the real ones' variance."
     )
 
 
