@@ -20,7 +20,10 @@ _SAMPLE = 4096
 class Tokenizer(Protocol):
     """What is read of a tokenizer of `transformers`."""
 
-    special_tokens_map: Mapping[str, Any]
+    @property
+    def special_tokens_map(self) -> Mapping[str, Any]:
+        """Tokens that are no text, by what they are for."""
+        ...
 
     def get_vocab(self) -> dict[str, int]:
         """Tokens and their numbers."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from filelock import FileLock
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
@@ -195,7 +196,7 @@ def read_manifest(folder: Path) -> Manifest:
 def merge(folder: Path) -> Manifest:
     """Make the manifest from the parts and write it.
 
-    Processes that do so at the same time write the same bytes, so none has to wait for another.
+    Processes that do so at the same time wait for one another, and write the same bytes.
 
     Raises:
         LimbeckError: A part is absent or unfinished, parts contradict one another, or a row is in two shards.
@@ -222,7 +223,12 @@ def merge(folder: Path) -> Manifest:
         )
     sums = {name: sum(getattr(shard, name) for shard in shards) for name in ("rows", "positions", "entries", "bytes")}
     found = Manifest(descriptions[0], data_fingerprint(rows, hashes), shards=shards, **sums)
-    write_json(folder / MANIFEST, asdict(found))
+    lock = FileLock(folder / f".{MANIFEST}.lock")
+    with lock:
+        for left in folder.glob(f".{MANIFEST}.[0-9]*"):
+            left.unlink()  # by a kill
+        write_json(folder / MANIFEST, asdict(found))
+    Path(lock.lock_file).unlink(missing_ok=True)
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
@@ -94,6 +95,7 @@ class StoreWriter:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.part = Part(process, processes, False, None, ())
         self.path = self.folder / part_name(process, processes)
+        self.unfinished = self.folder / f".unfinished-{process:05d}"
         self.lock = FileLock(self.folder / f".{self.path.stem}.lock", timeout=0)
         try:
             self.lock.acquire()
@@ -182,6 +184,7 @@ class StoreWriter:
 
     def close(self) -> None:
         """Let others write; what is not in a complete shard is forgotten."""
+        shutil.rmtree(self.unfinished, ignore_errors=True)
         Path(self.lock.lock_file).unlink(missing_ok=True)
         self.lock.release()
 
@@ -196,7 +199,8 @@ class StoreWriter:
     def _go_on(self) -> None:
         """Find what is there already, and remove what a kill left unfinished."""
         process = self.part.process
-        for path in [*self.folder.glob(f".shard-{process:05d}-*"), *self.folder.glob(f".{self.path.name}.*")]:
+        shutil.rmtree(self.unfinished, ignore_errors=True)
+        for path in self.folder.glob(f".{self.path.name}.*"):
             path.unlink()
         for part in read_parts(self.folder):
             if part.processes != self.part.processes:
@@ -270,7 +274,10 @@ class StoreWriter:
             del tensors["counts"]
         path = self.folder / shard_name(self.part.process, len(self.part.shards))
         (self.folder / MANIFEST).unlink(missing_ok=True)
-        write_tensors(path, tensors)
+        # What a kill leaves of a file must not be mixed up with what another process is writing.
+        self.unfinished.mkdir(exist_ok=True)
+        write_tensors(self.unfinished / path.name, tensors)
+        (self.unfinished / path.name).replace(path)
         sync(self.folder)
         self.part = with_shard(self.part, describe_shard(path), self.part.description)
         self.part.write(self.folder)
