@@ -29,11 +29,12 @@ SHOWN = 6
 """Training pictures at a sentence."""
 
 CSS = """
-.alternatives th, .alternatives td { text-align: left; padding: 0.25rem 1.5rem 0.25rem 0; }
-.nearest { display: flex; flex-wrap: wrap; gap: 1rem; }
-.nearest figure { width: 9rem; margin: 0; }
-.nearest img { width: 9rem; height: 9rem; image-rendering: pixelated; }
-.nearest figcaption { font-size: 0.85rem; }
+#alternatives th, #alternatives td { text-align: left; padding: 0.25rem 1.5rem 0.25rem 0.5rem; }
+#pictures .nearest { display: flex; flex-wrap: wrap; gap: 1rem; }
+#pictures figure { width: 7.5rem; margin: 0; }
+#pictures figure:not(:has(img)) { width: 100%; }
+#pictures img { width: 7.5rem; height: 7.5rem; image-rendering: pixelated; }
+#pictures figcaption { font-size: 0.85rem; }
 #message { min-height: 1.5rem; font-weight: bold; }
 """
 
@@ -119,7 +120,7 @@ def table(translations: Sequence[Translation]) -> str:
         return ""
     rows = "".join(f"<tr><td>{one.score:.4f}</td><td>{html.escape(one.text)}</td></tr>" for one in translations)
     heads = "<th>log-probability over length</th><th>translation</th>"
-    return f'<table class="alternatives"><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>'
+    return f'<table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>'
 
 
 def figures(matches: Sequence[Match]) -> str:
