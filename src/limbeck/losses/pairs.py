@@ -97,8 +97,9 @@ def check_pair(student: Tensor, teacher: Tensor | SparseLogits) -> None:
     """Raise LimbeckError if student and teacher do not speak of the same positions and classes."""
     ours = tuple(student.shape)
     if isinstance(teacher, SparseLogits):
-        if ours[:-1] != tuple(teacher.positions):
-            raise LimbeckError(f"logits: the student's positions are {ours[:-1]}, the teacher's {teacher.positions}")
+        theirs = tuple(teacher.positions)
+        if ours[:-1] != theirs:
+            raise LimbeckError(f"logits: the student's positions are {ours[:-1]}, the teacher's {theirs}")
     elif ours != tuple(teacher.shape):
         theirs = tuple(teacher.shape)
         hint = "; for vocabularies that differ, choose a cross-vocabulary loss" if ours[-1:] != theirs[-1:] else ""
@@ -158,7 +159,8 @@ def _renormalised(student: Tensor, ids: Tensor, log_probs: Tensor, ours: Scale, 
     used, ids = _kept(student, ids, log_probs)
     log_q = tempered_log_softmax(student.gather(-1, ids).masked_fill(~used, HIDDEN), ours)
     log_p = tempered_log_softmax(log_probs.masked_fill(~used, HIDDEN), theirs)
-    return log_q.masked_fill(~used, HIDDEN), log_p.masked_fill(~used, HIDDEN)
+    unused = ~used & used.any(-1, keepdim=True)  # with no slot used, both sides are even
+    return log_q.masked_fill(unused, HIDDEN), log_p.masked_fill(unused, HIDDEN)
 
 
 def _dropped(student: Tensor, ids: Tensor, log_probs: Tensor, *_: Scale) -> tuple[Tensor, Tensor]:

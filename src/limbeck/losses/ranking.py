@@ -85,4 +85,7 @@ def margin_mse(
     if teacher_negative.shape != shape:
         raise ValueError(f"teacher_negative: got the shape {tuple(teacher_negative.shape)}, expected {tuple(shape)}")
     wanted = (teacher_positive - teacher_negative).detach()
-    return Term.over((student_positive - student_negative - wanted.to(student_negative.dtype)).square(), mask)
+    off = student_positive - student_negative - wanted.to(student_negative.dtype)
+    if mask is not None:  # before the square, whose gradient would be NaN where the difference is
+        off = off.masked_fill(~mask, 0.0)
+    return Term.over(off.square(), mask)

@@ -43,7 +43,7 @@ def linear_cka(
     """
     student, teacher = _chosen(student, teacher, mask)
     if len(student) < 2:
-        return _nothing(student)
+        return _nothing(student, teacher)
     ours, theirs = ((side - side.mean(0)) @ (side - side.mean(0)).T for side in (student, teacher))
     scale = ours.norm() * theirs.norm()
     known = scale > 0
@@ -77,7 +77,7 @@ def rkd_distance(
     """
     student, teacher = _chosen(student, teacher, mask)
     if len(student) < 2:
-        return _nothing(student)
+        return _nothing(student, teacher)
     ours, theirs = (_over_mean(F.pdist(side)) for side in (student, teacher))
     return Term.over(F.smooth_l1_loss(ours, theirs, reduction="none"))
 
@@ -111,7 +111,7 @@ def rkd_angle(
     student, teacher = _chosen(student, teacher, mask)
     number = len(student)
     if number < 3:
-        return _nothing(student)
+        return _nothing(student, teacher)
     same = torch.eye(number, dtype=torch.bool, device=student.device)
     different = ~(same.unsqueeze(0) | same.unsqueeze(1) | same.unsqueeze(2))
     return Term.over(F.smooth_l1_loss(_cosines(student), _cosines(teacher), reduction="none"), different)
@@ -137,6 +137,6 @@ def _chosen(student: Tensor, teacher: Tensor, mask: Tensor | None) -> tuple[Tens
     return (student, teacher) if mask is None else (student[mask], teacher[mask])
 
 
-def _nothing(student: Tensor) -> Term:
-    """A term over nothing that still leads to the student."""
-    return Term(student[:0].sum(), empty_term(student).count)
+def _nothing(student: Tensor, teacher: Tensor) -> Term:
+    """A term over nothing that still leads to both sides."""
+    return Term(student[:0].sum() + teacher[:0].sum(), empty_term(student).count)

@@ -60,7 +60,7 @@ def _values(
             found = function(*inputs)
         values[at] = found.detach()
         if learning:
-            grads = iter(torch.autograd.grad(found.sum(), learning, allow_unused=True, materialize_grads=True))
+            grads = iter(torch.autograd.grad(found, learning, torch.ones_like(found), materialize_grads=True))
             for room in gradients:
                 if room is not None:
                     room[where] = next(grads).to(room.dtype)
