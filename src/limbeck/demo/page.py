@@ -120,7 +120,7 @@ def table(translations: Sequence[Translation]) -> str:
         return ""
     rows = "".join(f"<tr><td>{one.score:.4f}</td><td>{html.escape(one.text)}</td></tr>" for one in translations)
     heads = "<th>log-probability over length</th><th>translation</th>"
-    return f'<table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>'
+    return f"<table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>"
 
 
 def figures(matches: Sequence[Match]) -> str:
