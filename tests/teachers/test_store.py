@@ -143,6 +143,23 @@ def test_padding_and_company_do_not_matter(store: Path) -> None:
         assert torch.equal(found[1][batch["mask"][1]].log_probs, alone[0][batch_of([7])["mask"][0]].log_probs)
 
 
+def test_packed_sequences_are_known_whatever_their_padding(tmp_path: Path) -> None:
+    def packed(rows: list[int], pad: int = 0) -> dict[str, Any]:
+        batch = batch_of(rows, pad=pad)
+        positions = batch.pop("attention_mask").cumsum(1) - 1
+        return batch | {"position_ids": positions}
+
+    with StoreWriter(tmp_path, StoreSettings(k=4), teacher="toy") as writer:
+        writer.add(packed([2, 7, 3]), teacher()(packed([2, 7, 3])))
+        writer.finish()
+    stored = StoredTeacher(tmp_path)
+    stored(packed([7], pad=5))
+    changed = packed([7])
+    changed["position_ids"][0, 1] = 0
+    with pytest.raises(LimbeckError, match="row 7 of the data is not what the teacher saw"):
+        stored(changed)
+
+
 def test_a_classifier_keeps_all_classes(tmp_path: Path) -> None:
     pictures = torch.rand(10, 4)
     model = nn.Linear(4, 3).requires_grad_(False)
@@ -288,6 +305,7 @@ def test_the_fingerprint_sees_every_weight() -> None:
     model = nn.Linear(200, 200)
     before = teacher_fingerprint(model)
     assert teacher_fingerprint(teacher()) == teacher_fingerprint(teacher().model)
+    assert teacher_fingerprint(nn.Sequential(model)) != before
     for index in ((3, 7), (199, 198)):
         with torch.no_grad():
             kept = model.weight[index].clone()

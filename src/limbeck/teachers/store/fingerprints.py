@@ -53,6 +53,7 @@ def teacher_fingerprint(teacher: nn.Module) -> str:
         if not isinstance(value, Tensor):
             continue
         bits = value.detach().contiguous().flatten().view(_WORDS[value.element_size()])
+        name = name.replace("_orig_mod.", "")  # by which torch.compile calls what it compiled
         digest.update(f"{name} {tuple(value.shape)} {value.dtype} {int(bits.sum(dtype=torch.int64))};".encode())
         digest.update(bits[:: max(1, bits.numel() // _SAMPLE)].cpu().numpy().tobytes())
     return digest.hexdigest()

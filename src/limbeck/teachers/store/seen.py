@@ -13,8 +13,10 @@ from torch import Tensor
 from limbeck.batch import Batch
 from limbeck.errors import LimbeckError, near_matches
 
-TEXT = ("input_ids", "targets", "labels")
-_SELECTS = {"input_ids": "attention_mask", "targets": "mask"}
+TEXT = ("input_ids", "position_ids", "targets", "labels")
+"""Keys of a batch of text that are hashed where the user does not choose."""
+
+_SELECTS = {"input_ids": "attention_mask", "position_ids": "attention_mask", "targets": "mask"}
 
 
 def seen_keys(batch: Batch, asked: Sequence[str] = ()) -> tuple[str, ...]:
@@ -43,8 +45,9 @@ def seen_keys(batch: Batch, asked: Sequence[str] = ()) -> tuple[str, ...]:
 def row_hashes(batch: Batch, keys: Sequence[str]) -> Int[Tensor, " b"]:
     """64 bits for each row, which do not depend on padding or on the other rows of the batch.
 
-    Of ``input_ids`` the attended tokens are hashed, of ``targets`` the counted ones with their distances, of every
-    other tensor the whole row.
+    Of ``input_ids`` and ``position_ids`` the attended tokens are hashed (packed sequences, which have no
+    ``attention_mask``, up to the last position that counts), of ``targets`` the counted ones with their distances, of
+    every other tensor the whole row.
 
     Args:
         batch: With ``row``, and with what ``keys`` names.
@@ -59,8 +62,11 @@ def row_hashes(batch: Batch, keys: Sequence[str]) -> Int[Tensor, " b"]:
         >>> bool(row_hashes(one, ["input_ids"]) == row_hashes(padded, ["input_ids"]))
         True
     """
-    names = {name for key in keys for name in (key, _SELECTS.get(key)) if name}
+    names = {*keys, "attention_mask", "mask"}
     arrays = {name: _array(batch[name]) for name in names if isinstance(batch.get(name), Tensor)}
+    if "attention_mask" not in arrays and "mask" in arrays:
+        # What comes after the last position that counts may be padding, and no counted distribution depends on it.
+        arrays["attention_mask"] = np.flip(np.logical_or.accumulate(np.flip(arrays["mask"], 1), 1), 1)
     hashes = None
     for key in keys:
         if key not in arrays:
@@ -73,7 +79,7 @@ def row_hashes(batch: Batch, keys: Sequence[str]) -> Int[Tensor, " b"]:
             row = values[number]
             if key in TEXT and row.dtype.kind in "iu":
                 row = row.astype(np.int64)
-            if chosen is not None:
+            if chosen is not None and chosen.shape == values.shape:
                 at = np.flatnonzero(chosen[number])
                 row = row[at]
                 if key == "targets":

@@ -34,7 +34,8 @@ class StoreSettings(Settings):
         hidden: Hidden states to keep (in fp16): names as in the teacher's signals, and whether one is kept a counted
             ``"position"`` (``(batch, tokens, width)``) or a ``"row"`` (one shape for all rows).
         seen: Keys of the batch whose content decides whether a row is still what the teacher saw. By default those of
-            ``input_ids``, ``targets`` and ``labels`` that there are, or every tensor where there are no ``input_ids``.
+            ``input_ids``, ``position_ids``, ``targets`` and ``labels`` that there are, or every tensor where there are
+            no ``input_ids``.
         shard_megabytes: A shard is ended by the batch that makes it as large as this.
         chunk: Positions whose distributions are held in fp32 at once.
 
