@@ -299,3 +299,16 @@ def test_divergences_by_name() -> None:
 def test_wrong_names_and_options_are_told(name: str, options: dict[str, object], message: str) -> None:
     with pytest.raises(LimbeckError, match=message):
         divergence(name, **options)
+
+
+@pytest.mark.parametrize("scale", [1.0, 0.3])
+def test_gradients_are_added_up_over_backward_passes(scale: float) -> None:
+    """Also where the kept gradient is handed out without a copy: adding to it must not change it."""
+    student, teacher = problem(4, 6)
+    mask = torch.arange(4) != 1
+    total = forward_kl(student, teacher, mask=mask).total * scale
+    wanted = scale * mask[:, None] * (student.softmax(-1) - teacher.softmax(-1)).detach()
+    for times in (1, 2, 3):
+        total.backward(retain_graph=True)
+        assert student.grad is not None
+        torch.testing.assert_close(student.grad, times * wanted)

@@ -18,6 +18,7 @@ from limbeck.losses.cross_entropy import IGNORED, cross_entropy
 from limbeck.losses.divergence import forward_kl
 from limbeck.losses.divergences import Divergence
 from limbeck.losses.pairs import Temperature
+from limbeck.losses.rowwise import gradients_once
 from limbeck.losses.term import Term
 from limbeck.signals import SparseLogits
 
@@ -216,7 +217,7 @@ class _LinearTerm(torch.autograd.Function):
         for where in chunks:
             part = hidden[where]
             logits = F.linear(part, weight, bias).requires_grad_()
-            with torch.enable_grad():
+            with torch.enable_grad(), gradients_once():
                 found = term(logits, where)
                 (grad,) = torch.autograd.grad(found.total, logits)
             total += found.total.detach()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import torch
@@ -10,6 +12,8 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from limbeck.losses.term import Term
+
+_ONCE: ContextVar[bool] = ContextVar("once", default=False)
 
 RowFunction = Callable[..., Tensor]
 """From tensors whose first axis is rows to one value a row. It treats each row by itself."""
@@ -39,6 +43,16 @@ def rowwise_term(function: RowFunction, tensors: Sequence[Tensor], mask: Tensor 
     if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in flat):
         return Term.over(_Rowwise.apply(function, rows, *flat))
     return Term.over(_values(function, rows, flat, [None] * len(flat)))
+
+
+@contextmanager
+def gradients_once() -> Iterator[None]:
+    """What is computed within is differentiated once at most, so that kept gradients may be handed out uncopied."""
+    token = _ONCE.set(True)
+    try:
+        yield
+    finally:
+        _ONCE.reset(token)
 
 
 def _values(
@@ -75,7 +89,7 @@ class _Rowwise(torch.autograd.Function):
             make(tensor) if needed else None for tensor, needed in zip(tensors, ctx.needs_input_grad[2:], strict=True)
         ]
         values = _values(function, rows, tensors, gradients)
-        ctx.rows = rows
+        ctx.rows, ctx.once = rows, _ONCE.get() and tensors[0].device.type == "cpu"
         ctx.save_for_backward(*gradients)
         return values
 
@@ -83,16 +97,12 @@ class _Rowwise(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:
         (scale,) = grad_outputs
-        # Out of a sum, all rows are scaled by one number, mostly 1: that needs no copy.
-        even = scale.stride() == (0,) and len(scale) > 0
-        kept = even and scale.device.type == "cpu" and float(scale[0]) == 1.0
+        if ctx.once and scale.stride() == (0,) and len(scale) and float(scale[0]) == 1.0:
+            return None, None, *ctx.saved_tensors
         scaled: list[Tensor | None] = []
         for gradient in ctx.saved_tensors:
-            if gradient is None or kept:
-                scaled.append(gradient)
-                continue
-            if even:
-                scaled.append(gradient * scale[0].to(gradient.dtype))
+            if gradient is None:
+                scaled.append(None)
                 continue
             whole = scale
             if ctx.rows is not None:
