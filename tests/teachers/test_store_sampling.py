@@ -31,7 +31,7 @@ def draws(settings: StoreSettings) -> Tensor:
     found = []
     for seed in range(SEEDS):
         chosen = settings.model_copy(update={"seed": seed})
-        kept = kept_of(LOGITS, "sample", chosen, uniforms([7], [2], chosen))
+        kept = kept_of(LOGITS, LOGITS.logsumexp(-1, keepdim=True), "sample", chosen, uniforms([7], [2], chosen))
         found.append(dense(kept, *LOGITS.shape))
     return torch.stack(found)
 

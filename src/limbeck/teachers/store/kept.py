@@ -56,10 +56,11 @@ def kept_where(
     for start in range(0, max(len(at), 1), settings.chunk):
         part = slice(start, start + settings.chunk)
         chosen = flat[at[part]].float()
-        if (wrong := chosen.logsumexp(-1).isfinite().logical_not()).any():
+        mass = chosen.logsumexp(-1, keepdim=True)
+        if (wrong := mass.isfinite().logical_not()).any():
             row = rows.repeat_interleave(lengths)[start + int(wrong.nonzero()[0, 0])]
             raise LimbeckError(f"the teacher's logits have no softmax at row {int(row)}: a number is not finite")
-        pieces.append(kept_of(chosen, keep, settings, None if random is None else random[part]))
+        pieces.append(kept_of(chosen, mass, keep, settings, None if random is None else random[part]))
     ids = [piece.ids for piece in pieces if piece.ids is not None]
     return Kept(
         torch.cat([piece.counts for piece in pieces]),
@@ -70,6 +71,7 @@ def kept_where(
 
 def kept_of(
     logits: Float[Tensor, "positions vocab"],
+    mass: Float[Tensor, "positions 1"],
     keep: Keep,
     settings: StoreSettings,
     uniform: Float[Tensor, "positions draws"] | None = None,
@@ -77,7 +79,8 @@ def kept_of(
     """Choose what is kept of a chunk of positions.
 
     Args:
-        logits: Scores before the softmax.
+        logits: Scores before the softmax, in fp32.
+        mass: Their log-sum-exp.
         keep: What ``settings.keep`` comes to; never ``"auto"``.
         settings: The rest of what decides it.
         uniform: What classes are drawn by, from [0, 1); only with ``"sample"``.
@@ -85,21 +88,22 @@ def kept_of(
     Returns:
         What is kept, on the CPU.
     """
-    positions, vocab = logits.shape
-    log_probs = logits.float().log_softmax(-1)
-    everywhere = torch.ones(positions, vocab, dtype=torch.bool, device=logits.device)
+    vocab = logits.shape[-1]
     ids: Tensor | None = None
+    used: Tensor | None = None
     if keep == "full":
-        values, used = log_probs, everywhere
+        values = logits - mass
     elif keep == "sample":
         assert uniform is not None
-        ids, values, used = _drawn(log_probs, uniform.to(logits.device), settings.proposal)
+        ids, values, used = _drawn(logits - mass, uniform.to(logits.device), settings.proposal)
     else:
-        values, ids = log_probs.topk(min(settings.k, vocab), dim=-1)
-        used = everywhere[:, : values.shape[1]]
+        values, ids = logits.topk(min(settings.k, vocab), dim=-1)
+        values = values - mass
         if keep == "nucleus":
-            mass = values.double().exp()
-            used = mass.cumsum(-1) - mass < settings.p
+            shares = values.double().exp()
+            used = shares.cumsum(-1) - shares < settings.p
+    if used is None:
+        used = torch.ones_like(values, dtype=torch.bool)
     counts = used.sum(-1)
     flat = None if ids is None else ids[used].to("cpu", id_type(vocab))
     return Kept(counts.cpu(), flat, _narrowed(values[used], settings.dtype).cpu())

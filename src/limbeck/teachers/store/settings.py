@@ -52,7 +52,7 @@ class StoreSettings(Settings):
         limbeck.errors.LimbeckError: StoreSettings: 'k' has no meaning with keep 'sample' (only with 'top-k', 'nucleus')
     """
 
-    keep: Literal["auto"] | Keep = "auto"
+    keep: Literal["auto", "top-k", "nucleus", "sample", "full"] = "auto"
     k: Positive = 64
     p: float = Field(default=0.95, gt=0, le=1)
     draws: Positive = 50
