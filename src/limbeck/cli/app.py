@@ -20,6 +20,7 @@ VERBS = {
     "run": "Run a system and judge its claims.",
     "cp": "Copy a system's file, to be edited and run.",
     "train": "Train from a configuration file.",
+    "cache": "Run a teacher over your data once, and keep what it says.",
     "evaluate": "Score translations, and compare two systems.",
     "translate": "Translate with a trained model.",
     "report": "Show runs as one page.",
