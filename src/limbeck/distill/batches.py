@@ -59,10 +59,11 @@ class ExampleLoader:
         examples: What is loaded.
         collator: How batches are made.
         batch_size: Examples a batch.
+        first: The number of the first one: a store knows rows by their numbers, those of all splits together.
     """
 
-    def __init__(self, examples: Sequence[Example], collator: Collator, batch_size: int) -> None:
-        self.examples, self.collator, self.batch_size = examples, collator, batch_size
+    def __init__(self, examples: Sequence[Example], collator: Collator, batch_size: int, *, first: int = 0) -> None:
+        self.examples, self.collator, self.batch_size, self.first = examples, collator, batch_size, first
 
     def loader(self, *, seed: int = 0, shuffle: bool = True) -> DataLoader[Any]:
         """Batches of examples of like length; in each epoch in another order if shuffled."""
@@ -75,7 +76,7 @@ class ExampleLoader:
             pool=64 * self.batch_size,
             max_sentences=self.batch_size,
         )
-        numbered: list[Item] = list(enumerate(self.examples))
+        numbered: list[Item] = list(enumerate(self.examples, self.first))
         return DataLoader(numbered, batch_sampler=sampler, collate_fn=self.collator)  # type: ignore[arg-type]
 
     def tokens(self) -> int:

@@ -32,39 +32,35 @@ class Lora(Settings):
     """
 
     rank: Positive = 16
-    alpha: Annotated[float, Field(gt=0)] = 32.0
+    alpha: Positive = 32
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     modules: str | list[str] = "all-linear"
 
 
 class StudentSettings(Settings):
-    """Where the student comes from: one of ``name``, ``config`` and ``layers``.
+    """Where the student comes from: ``name``; or ``config`` or ``layers``, or both, out of the teacher.
 
     Args:
         name: A folder or hub name.
-        config: Changes to the teacher's configuration; the weights are new. (``{num_hidden_layers: 2}``, say.)
+        config: Changes to the teacher's configuration (``{num_hidden_layers: 2}``, say); the weights are new. With
+            ``layers``: smaller sizes (``{intermediate_size: 256}``), to which the teacher's weights are cut.
         layers: Out of the teacher: the numbers of the layers that it keeps, or how many, evenly spaced from first to
             last.
-        heads: With ``layers``: so many of each layer's attention heads are kept. Keys' and values' heads keep their
-            ratio to them.
-        ffn: With ``layers``: so many units of each feed-forward layer are kept, the ones with the largest weights.
         lora: Train low-rank adaptors only.
     """
 
     name: str | None = None
     config: dict[str, Any] | None = None
     layers: Positive | list[Annotated[int, Field(ge=0)]] | None = None
-    heads: Positive | None = None
-    ffn: Positive | None = None
     lora: Lora | None = None
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
-        given = [key for key in ("name", "config", "layers") if getattr(self, key) is not None]
-        if len(given) != 1:
-            raise ValueError(f"exactly one of 'name', 'config' and 'layers' says where it comes from; got {given}")
-        if self.layers is None and (self.heads or self.ffn):
-            raise ValueError("'heads' and 'ffn' cut what is inherited; they need 'layers'")
+        inherits = self.layers is not None
+        if (self.name is not None) + (self.config is not None or inherits) != 1:
+            raise ValueError("either 'name', or 'config' and 'layers' out of the teacher, say where it comes from")
+        if isinstance(self.layers, list) and (not self.layers or sorted(set(self.layers)) != self.layers):
+            raise ValueError(f"'layers' are numbers in rising order, got {self.layers}")
         return self
 
 

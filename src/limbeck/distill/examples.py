@@ -42,7 +42,8 @@ class Encoder:
 
     def __init__(self, task: TaskName, data: Data, tokenizer: Any, labels: Sequence[str] = ()) -> None:
         self.data, self.tokenizer, self.labels = data, tokenizer, list(labels)
-        self.template = data.template.read_text(encoding="utf-8") if data.template is not None else None
+        self.template = _read_template(data)
+        self.used_template: str | None = None
         ways: dict[TaskName, Callable[[Row], list[Example]]] = {
             "causal-lm": self._causal,
             "seq2seq": self._pair,
@@ -123,6 +124,7 @@ class Encoder:
     def _templated(self, messages: Sequence[Any], row: Row, **how: Any) -> list[int]:
         if not messages:
             return []
+        self.used_template = self.template or self.tokenizer.chat_template
         try:
             text = self.tokenizer.apply_chat_template(messages, chat_template=self.template, tokenize=False, **how)
         except Exception as error:  # templates are programs: they may raise anything
@@ -187,6 +189,14 @@ class Encoder:
         if self.data.long == "error":
             most = self.data.max_length
             raise LimbeckError(f"{row.where}: {length} tokens, and data.max_length is {most}; data.long: cut cuts them")
+
+
+def _read_template(data: Data) -> str | None:
+    if data.template is None:
+        return None
+    if not data.template.is_file():
+        raise LimbeckError(f"data.template: no such file: {data.template}")
+    return data.template.read_text(encoding="utf-8")
 
 
 def class_names(rows: Sequence[Row], column: str, *, lists: bool) -> list[str]:

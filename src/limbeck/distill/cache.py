@@ -1,0 +1,90 @@
+"""A teacher's outputs over a distillation's data: written once, read in its stead."""
+
+from __future__ import annotations
+
+from itertools import chain
+from pathlib import Path
+
+from limbeck.batch import Batch
+from limbeck.distill.config import DistillConfig
+from limbeck.distill.models import load_model
+from limbeck.distill.prepare import Splits, load_teacher, read_splits
+from limbeck.distill.task import live_teacher
+from limbeck.errors import LimbeckError
+from limbeck.methods.base import Method
+from limbeck.methods.find import make_method
+from limbeck.teachers.store.fingerprints import teacher_fingerprint
+from limbeck.teachers.store.manifest import Manifest
+from limbeck.teachers.store.reader import StoredTeacher
+from limbeck.teachers.store.settings import StoreSettings
+from limbeck.teachers.store.write import write_store
+
+
+def cache_teacher(
+    config: DistillConfig,
+    folder: Path,
+    settings: StoreSettings | None = None,
+    *,
+    process: int = 0,
+    processes: int = 1,
+    device: str = "cpu",
+    progress: bool = True,
+) -> Manifest | None:
+    """Run the teacher of a configuration over all its rows and keep what it says.
+
+    Args:
+        config: Names teacher, data and method; the method's hidden states are kept, too.
+        folder: The store.
+        settings: What is kept of the logits.
+        process: Which of the processes this is.
+        processes: How many write the store.
+        device: Where the teacher runs.
+        progress: Whether to show how far it is.
+
+    Returns:
+        The manifest; None while other processes have not finished.
+
+    Raises:
+        LimbeckError: A part cannot be had, or the folder holds another store.
+    """
+    if config.task == "embedding":
+        raise LimbeckError("a store keeps logits; sentence vectors are as quick to compute as to read")
+    method = make_method(config.method)
+    splits = read_splits(config)
+    chosen = settings or StoreSettings()
+    if method.needs.teacher_hidden:
+        chosen = chosen.model_copy(update={"hidden": dict.fromkeys(method.needs.teacher_hidden, "position")})
+    model = load_teacher(config, splits.labels).to(device)  # type: ignore[arg-type]
+    loaders = [split.loader(shuffle=False) for split in splits.distinct()]
+    batches: list[Batch] = list(chain.from_iterable(loaders))
+    return write_store(
+        live_teacher(model, config.task, method),
+        batches,
+        folder,
+        chosen,
+        name=config.teacher,
+        fingerprint=teacher_fingerprint(model),
+        tokenizer=splits.tokenizer,
+        template=splits.template,
+        process=process,
+        processes=processes,
+        device=device,
+        progress=progress,
+    )
+
+
+def open_store(config: DistillConfig, splits: Splits, method: Method) -> StoredTeacher:
+    """The store of a configuration, if it was written for it.
+
+    Raises:
+        LimbeckError: It was written for another teacher, tokenizer, template or data, or it is not whole.
+    """
+    assert config.store is not None
+    store = StoredTeacher(config.store, method.needs.teacher_hidden)
+    store.check(
+        teacher_fingerprint=teacher_fingerprint(load_model(config.teacher, config.task)),
+        tokenizer=splits.tokenizer,
+        template=splits.template,
+        rows=sum(len(split.examples) for split in splits.distinct()),
+    )
+    return store

@@ -1,0 +1,149 @@
+"""Teacher, student and tokenizer, by folder or hub name."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import transformers
+from transformers import PreTrainedModel
+
+from limbeck.distill.config import DistillConfig, Lora, StudentSettings, TaskName
+from limbeck.errors import LimbeckError
+from limbeck.models.quiet import quiet_transformers
+from limbeck.students.inherit import apply_changes, inherit
+
+CLASSES: dict[TaskName, str] = {
+    "causal-lm": "AutoModelForCausalLM",
+    "seq2seq": "AutoModelForSeq2SeqLM",
+    "sequence-classification": "AutoModelForSequenceClassification",
+    "token-classification": "AutoModelForTokenClassification",
+    "embedding": "AutoModel",
+}
+
+
+def load_tokenizer(name: str) -> Any:
+    """A fast tokenizer that can pad.
+
+    Raises:
+        LimbeckError: There is none of that name, or it is not a fast one.
+    """
+    tokenizer = _load(transformers.AutoTokenizer, name)
+    if not tokenizer.is_fast:
+        raise LimbeckError(f"{name}: its tokenizer has no fast version, which is needed to know words and offsets")
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer
+
+
+def load_model(name: str, task: TaskName, **how: Any) -> PreTrainedModel:
+    """A model for a task, in fp32.
+
+    Args:
+        name: A folder, a hub name, or a ``.gguf`` file (package `gguf`).
+        task: Which head it gets.
+        how: Passed on to ``from_pretrained``.
+
+    Raises:
+        LimbeckError: It cannot be loaded.
+    """
+    with quiet_transformers():
+        model: PreTrainedModel = _load(getattr(transformers, CLASSES[task]), name, dtype="float32", **how)
+    return model
+
+
+def make_student(settings: StudentSettings, teacher: PreTrainedModel | None, config: DistillConfig) -> PreTrainedModel:
+    """The student, as its settings say.
+
+    Args:
+        settings: Where it comes from.
+        teacher: Where it comes from the teacher; loaded if need be.
+        config: Names teacher and task.
+
+    Raises:
+        LimbeckError: It cannot be made.
+    """
+    if settings.name is not None:
+        return load_model(settings.name, config.task)
+    source = teacher if teacher is not None else load_model(config.teacher, config.task)
+    if settings.layers is not None:
+        return inherit(source, settings.layers, settings.config)
+    made = copy.deepcopy(source.config)
+    apply_changes(made, settings.config or {})
+    try:
+        student: PreTrainedModel = type(source)(made)
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise LimbeckError(f"student.config: {' '.join(str(error).split())}") from None
+    return student
+
+
+def adapted(student: PreTrainedModel, lora: Lora) -> Any:
+    """The student with low-rank adaptors; all else is frozen.
+
+    Raises:
+        LimbeckError: The package `peft` is missing, or there are no such modules.
+    """
+    try:
+        import peft
+    except ImportError:
+        raise LimbeckError("student.lora needs the package peft: pip install 'limbeck[lora]'") from None
+    settings = peft.LoraConfig(
+        r=lora.rank, lora_alpha=lora.alpha, lora_dropout=lora.dropout, target_modules=lora.modules
+    )
+    try:
+        return peft.get_peft_model(student, settings)
+    except ValueError as error:
+        raise LimbeckError(f"student.lora: {' '.join(str(error).split())}") from None
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How large a model is.
+
+    Args:
+        parameters: In all.
+        trained: Of them, those that learn.
+    """
+
+    parameters: int
+    trained: int
+
+    @classmethod
+    def of(cls, model: Any) -> Sizes:
+        """Count a model's parameters."""
+        return cls(
+            sum(part.numel() for part in model.parameters()),
+            sum(part.numel() for part in model.parameters() if part.requires_grad),
+        )
+
+
+def check_vocabularies(teacher: PreTrainedModel, student: PreTrainedModel, task: TaskName) -> None:
+    """Refuse two models that do not speak of the same classes.
+
+    Raises:
+        LimbeckError: Vocabularies or classes differ.
+    """
+    if task == "embedding":
+        return
+    name = "num_labels" if task.endswith("classification") else "vocab_size"
+    ours, theirs = (getattr(model.config.get_text_config(), name) for model in (student, teacher))
+    if ours != theirs:
+        raise LimbeckError(
+            f"the teacher's {name} is {theirs}, the student's {ours}: logits of different classes cannot be compared; "
+            "take a student of the same tokenizer and labels"
+        )
+
+
+def _load(loader: Any, name: str, **how: Any) -> Any:
+    path = Path(name)
+    if path.suffix == ".gguf" and path.is_file():
+        how, name = {**how, "gguf_file": path.name}, str(path.parent)
+    elif loader is not transformers.AutoTokenizer:
+        how["use_safetensors"] = True  # pickles can run code
+    try:
+        return loader.from_pretrained(name, **how)
+    except (OSError, ValueError, ImportError, KeyError, RuntimeError) as error:
+        reason = " ".join(str(error).split())
+        raise LimbeckError(f"cannot load {name!r}: {reason[:300]}") from None

@@ -1,0 +1,220 @@
+"""Everything that a distillation needs, made from its settings: data first, since it fails soonest."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from transformers import PreTrainedModel
+
+from limbeck.batch import Batch
+from limbeck.distill.batches import Collator, ExampleLoader
+from limbeck.distill.config import DistillConfig
+from limbeck.distill.examples import Encoder, Example, class_names, packed
+from limbeck.distill.models import adapted, check_vocabularies, load_model, load_tokenizer, make_student
+from limbeck.distill.rows import Row, read_rows
+from limbeck.distill.sampling import StudentSampler
+from limbeck.distill.task import DistillTask, live_teacher
+from limbeck.errors import LimbeckError
+from limbeck.losses.cross_entropy import IGNORED
+from limbeck.methods.base import Method
+from limbeck.methods.find import make_method
+from limbeck.teachers.base import Teacher
+from limbeck.training.seed import set_seed
+
+
+@dataclass(frozen=True)
+class Splits:
+    """What is learnt from and judged on.
+
+    Args:
+        train: To learn from.
+        val: To choose by.
+        test: For the final metrics.
+        labels: Names of the classes, for classification.
+        rows: Of each split, for metrics that need more than tokens.
+        tokenizer: Which made them.
+        template: The chat template that messages were written by, if any.
+    """
+
+    train: ExampleLoader
+    val: ExampleLoader
+    test: ExampleLoader
+    labels: list[str]
+    rows: dict[str, list[Row]]
+    tokenizer: Any = field(repr=False)
+    template: str | None = None
+
+    def distinct(self) -> list[ExampleLoader]:
+        """Without those that are another under a second name."""
+        return [self.train, self.val, *([] if self.test is self.val else [self.test])]
+
+
+@dataclass(frozen=True)
+class Ready:
+    """Models and task, before the first step.
+
+    Args:
+        config: What was asked for.
+        splits: The data.
+        teacher: The live model; None where a store stands for it.
+        student: The bare model, which is saved in the end.
+        task: What is trained.
+    """
+
+    config: DistillConfig
+    splits: Splits
+    teacher: PreTrainedModel | None
+    student: Any
+    task: DistillTask
+
+
+def read_splits(config: DistillConfig) -> Splits:
+    """Read and encode all data.
+
+    Raises:
+        LimbeckError: A file, a row or a length is not what it should be.
+    """
+    data = config.data
+    train = read_rows(data.train)
+    val = read_rows(data.val) if data.val is not None else None
+    if val is None:
+        train, val = held_out(train, data.val_share, config.plan.seed)
+    test = read_rows(data.test) if data.test is not None else val
+    tokenizer = load_tokenizer(config.tokenizer or config.teacher)
+    labels: list[str] = []
+    if config.task.endswith("classification"):
+        lists = config.task == "token-classification"
+        role = "labels" if lists else "label"
+        labels = class_names(train, data.columns.get(role, role), lists=lists)
+    encoder = Encoder(config.task, data, tokenizer, labels)
+    collator = Collator(config.task, tokenizer.pad_token_id, pack=data.pack)
+
+    loaders: list[ExampleLoader] = []
+    for rows in (train, val) if test is val else (train, val, test):
+        examples = packed(encoder(rows), data.max_length) if data.pack else encoder(rows)
+        first = sum(len(before.examples) for before in loaders)
+        loaders.append(ExampleLoader(examples, collator, config.batch_size, first=first))
+    return Splits(
+        loaders[0],
+        loaders[1],
+        loaders[-1],
+        labels,
+        {"train": train, "val": val, "test": test},
+        tokenizer,
+        encoder.used_template,
+    )
+
+
+def held_out(rows: Sequence[Row], share: float, seed: int) -> tuple[list[Row], list[Row]]:
+    """Set a share of the rows aside.
+
+    Raises:
+        LimbeckError: There are too few rows for that.
+    """
+    number = max(1, round(share * len(rows)))
+    if number >= len(rows):
+        raise LimbeckError(f"{rows[0].where}: {len(rows)} rows are too few to hold some out; give data.val")
+    chosen = set(np.random.default_rng(seed).permutation(len(rows))[:number].tolist())
+    kept = [row for at, row in enumerate(rows) if at not in chosen]
+    return kept, [rows[at] for at in sorted(chosen)]
+
+
+def prepare(config: DistillConfig) -> Ready:
+    """Read the data, load the models, and connect the method.
+
+    Raises:
+        LimbeckError: A part cannot be had, or the parts do not go together.
+    """
+    method = make_method(config.method)
+    _check_method(method, config)
+    splits = read_splits(config)
+    set_seed(config.plan.seed)
+    teacher = load_teacher(config, splits.labels) if config.store is None else None
+    # Its own seed: new weights shall not depend on whether the teacher is live or stored.
+    set_seed(config.plan.seed)
+    student = make_student(config.student, teacher, config)
+    name_classes(student, splits.labels)
+    if teacher is not None:
+        check_vocabularies(teacher, student, config.task)
+    check_lengths(student, splits)
+    if config.gradient_checkpointing:
+        student.gradient_checkpointing_enable()
+    learner = student if config.student.lora is None else adapted(student, config.student.lora)
+    speaker = teacher_of(config, teacher, method, splits)
+    sampler = None
+    if config.sampling is not None:
+        sampler = StudentSampler(config.sampling, splits.tokenizer, config.data.max_length)
+    task = DistillTask(config.task, learner, speaker, method, cross_entropy=config.cross_entropy, sampler=sampler)
+    connect(task, splits.train)
+    return Ready(config, splits, teacher, learner, task)
+
+
+def load_teacher(config: DistillConfig, labels: Sequence[str]) -> PreTrainedModel:
+    """The teacher, with the data's classes.
+
+    Raises:
+        LimbeckError: It cannot be loaded, or it tells other classes apart.
+    """
+    teacher = load_model(config.teacher, config.task)
+    if labels and teacher.config.num_labels != len(labels):
+        raise LimbeckError(
+            f"{config.teacher}: tells {teacher.config.num_labels} classes apart, the data has {len(labels)} "
+            f"({', '.join(labels[:5])}); fine-tune it on these classes first"
+        )
+    return teacher
+
+
+def name_classes(student: Any, labels: Sequence[str]) -> None:
+    """Let a student's configuration say the classes' names, unless it says its own."""
+    if labels and student.config.num_labels == len(labels):
+        student.config.id2label = dict(enumerate(labels))
+        student.config.label2id = {label: at for at, label in enumerate(labels)}
+
+
+def teacher_of(config: DistillConfig, model: PreTrainedModel | None, method: Method, splits: Splits) -> Teacher:
+    """The live model, or the store that stands for it."""
+    if model is not None:
+        return live_teacher(torch.compile(model) if config.compile else model, config.task, method)
+    assert config.store is not None
+    from limbeck.distill.cache import open_store
+
+    return open_store(config, splits, method)
+
+
+def check_lengths(student: Any, splits: Splits) -> None:
+    """Refuse sequences that are longer than the student can read.
+
+    Raises:
+        LimbeckError: One is.
+    """
+    most = getattr(student.config.get_text_config(), "max_position_embeddings", None)
+    longest = max(len(example.input_ids) for split in (splits.train, splits.val) for example in split.examples)
+    if most is not None and longest > most:
+        raise LimbeckError(f"data.max_length: a sequence has {longest} tokens, and the student reads {most} at most")
+
+
+def connect(task: DistillTask, split: ExampleLoader) -> None:
+    """Let the method make what depends on the models' sizes, from one small batch."""
+    if task.method is None or task.teacher is None:
+        return
+    batch: Batch = split.collator(list(enumerate(split.examples[:2], split.first)))
+    with torch.no_grad():
+        task.method.connect(task.eval().speak(batch), task.teacher(batch))
+    task.train()
+
+
+def counted_tokens(examples: Sequence[Example]) -> int:
+    """How many positions are judged."""
+    return sum(sum(target != IGNORED for target in example.targets) for example in examples)
+
+
+def _check_method(method: Method, config: DistillConfig) -> None:
+    """Say early what would only be missed in the midst."""
+    vectors = method.needs.student_hidden == ("embedding",)
+    if (config.task == "embedding") != vectors:
+        wanted = "compares sentence vectors" if vectors else "compares logits or hidden states"
+        raise LimbeckError(f"method: {method.name!r} {wanted}; the task {config.task!r} needs another")

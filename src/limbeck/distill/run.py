@@ -1,0 +1,106 @@
+"""One distillation from its settings to a saved model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+
+from limbeck.distill.card import write_card
+from limbeck.distill.config import DistillConfig
+from limbeck.distill.metrics import final_metrics
+from limbeck.distill.prepare import Ready, prepare
+from limbeck.distill.sampling import SamplerClock
+from limbeck.distill.task import DistillTask, MethodClock
+from limbeck.models.quiet import quiet_transformers
+from limbeck.training.callbacks import Callback, History
+from limbeck.training.loop import fit
+from limbeck.training.resume import FREE
+from limbeck.training.run_folder import RunFolder, environment
+
+
+@dataclass(frozen=True)
+class Distilled:
+    """What a distillation left behind.
+
+    Args:
+        model: The folder of the student, which `transformers` loads.
+        metrics: Of held-out rows: of the student before and after, and of the teacher.
+        history: What happened.
+    """
+
+    model: Path
+    metrics: Mapping[str, Mapping[str, float]]
+    history: History
+
+
+def distill(
+    config: DistillConfig,
+    out: Path,
+    *,
+    resume: bool = False,
+    accelerator: Accelerator | None = None,
+    progress: bool = True,
+) -> Distilled:
+    """Distil, and save the student with its card.
+
+    Args:
+        config: What, from whom, by what.
+        out: The run's folder; the model is in its folder ``model``.
+        resume: Whether to go on with what is in the folder.
+        accelerator: One made beforehand; by default one for what there is.
+        progress: Whether to show how far it is.
+
+    Raises:
+        LimbeckError: A part cannot be had, the parts do not go together, or the folder holds another run.
+        TrainingError: A loss is not finite; the last checkpoint is kept.
+    """
+    run = RunFolder(out, resume=resume)
+    run.refuse_other(config.asked(), free=[f"plan.{name}" for name in FREE])
+    ready = prepare(config)
+    run.write_config({**config.asked(), "environment": environment()})
+    before = final_metrics(ready, "val")
+    callbacks: list[Callback] = [MethodClock()]
+    if ready.task.sampler is not None:
+        callbacks.append(SamplerClock(ready.task.sampler))
+    if config.compile:
+        ready.task.student = torch.compile(ready.task.student)  # type: ignore[assignment]
+    history = fit(
+        ready.task,
+        ready.splits.train.loader(seed=config.plan.seed),
+        config.plan,
+        run=run,
+        validation_loader=ready.splits.val.loader(shuffle=False),
+        callbacks=callbacks,
+        resume=resume,
+        accelerator=accelerator,
+        progress=progress,
+    )
+    metrics = {"student before": before, **_after(ready)}
+    run.write_metrics({"metrics": metrics})
+    model = save_student(ready, out / "model")
+    write_card(model, config, ready, metrics)
+    return Distilled(model, metrics, history)
+
+
+def save_student(ready: Ready, folder: Path) -> Path:
+    """Write the student so that `transformers` alone can load it; adaptors are merged into it."""
+    student: Any = ready.student
+    if hasattr(student, "merge_and_unload"):
+        student = student.merge_and_unload()
+    with quiet_transformers():
+        student.save_pretrained(folder)
+        ready.splits.tokenizer.save_pretrained(folder)
+    return folder
+
+
+def _after(ready: Ready) -> dict[str, dict[str, float]]:
+    found = {"student": final_metrics(ready, "test")}
+    if ready.teacher is not None:
+        own = DistillTask(ready.task.name, ready.teacher, None, None)
+        found["teacher"] = final_metrics(ready, "test", own)
+    return found

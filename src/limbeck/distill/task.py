@@ -1,0 +1,169 @@
+"""What is trained: a student against its teacher's signals and the data's own labels."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from limbeck.batch import Batch
+from limbeck.distill.config import TaskName
+from limbeck.distill.sampling import StudentSampler
+from limbeck.losses.cross_entropy import IGNORED, cross_entropy
+from limbeck.losses.divergence import forward_kl
+from limbeck.losses.term import Term
+from limbeck.methods.base import Method
+from limbeck.signals import Signals, SparseLogits, tap
+from limbeck.teachers.base import Teacher
+from limbeck.teachers.live import LiveTeacher
+from limbeck.training.callbacks import Callback, Progress
+from limbeck.training.task import Task
+
+EMBEDDING = "embedding"
+"""The name of a sentence's vector among the hidden states."""
+
+
+def model_inputs(model: Any, task: TaskName, batch: Batch) -> dict[str, Any]:
+    """What a model of a task is called with."""
+    inputs = {name: batch[name] for name in ("input_ids", "attention_mask", "position_ids") if name in batch}
+    if task == "seq2seq":
+        labels = batch["targets"].masked_fill(batch["targets"] == IGNORED, model.config.pad_token_id)
+        inputs["decoder_input_ids"] = shifted_right(labels, model.config)
+    if task == "causal-lm":
+        inputs["use_cache"] = False
+    return inputs
+
+
+def shifted_right(labels: Tensor, config: Any) -> Tensor:
+    """A decoder's inputs: its start, then what it should have said."""
+    start = config.decoder_start_token_id
+    start = config.pad_token_id if start is None else start
+    return torch.cat([labels.new_full((len(labels), 1), start), labels[:, :-1]], dim=1)
+
+
+def mean_pooled(states: Tensor, mask: Tensor) -> Tensor:
+    """The mean of the states that count.
+
+    Args:
+        states: ``(batch, tokens, width)``.
+        mask: ``(batch, tokens)``, nonzero where a token counts.
+    """
+    counts = mask.to(states.dtype).unsqueeze(-1)
+    return (states * counts).sum(1) / counts.sum(1).clamp(min=1)
+
+
+def live_teacher(model: Any, task: TaskName, method: Method) -> Teacher:
+    """A model that teaches beside its student."""
+    teacher = LiveTeacher(
+        model,
+        functools.partial(model_inputs, model, task),
+        method.needs.teacher_hidden if task != "embedding" else (),
+        logits=(lambda output: output.last_hidden_state) if task == "embedding" else None,
+        mask=None if task in ("sequence-classification", "embedding") else "mask",
+    )
+    return _Pooling(teacher) if task == "embedding" else teacher
+
+
+class _Pooling(nn.Module):
+    """A teacher of sentence vectors."""
+
+    def __init__(self, teacher: LiveTeacher) -> None:
+        super().__init__()
+        self.teacher = teacher
+
+    def forward(self, batch: Batch) -> Signals:
+        states = self.teacher(batch).logits
+        return Signals(hidden={EMBEDDING: mean_pooled(states, batch["attention_mask"])})
+
+
+class DistillTask(Task):
+    """A student, its teacher and a method.
+
+    In eval mode it tells besides how well the student follows the teacher (``kl``, ``agreement``) and the data
+    (``cross_entropy``, ``accuracy``), whatever it is trained on.
+
+    Args:
+        name: The task.
+        student: Learns.
+        teacher: Teaches; None leaves the data's labels alone.
+        method: Compares the two; None likewise.
+        cross_entropy: Weight of the labels.
+        sampler: Lets the student write some of the batches.
+    """
+
+    def __init__(
+        self,
+        name: TaskName,
+        student: nn.Module,
+        teacher: Teacher | None,
+        method: Method | None,
+        *,
+        cross_entropy: float = 0.0,
+        sampler: StudentSampler | None = None,
+    ) -> None:
+        weights: Mapping[str, float] = {} if method is None else method.weights
+        super().__init__({**weights, **({"cross_entropy": cross_entropy} if cross_entropy else {})})
+        self.name = name
+        self.student, self.teacher, self.method, self.sampler = student, teacher, method, sampler
+
+    def forward(self, batch: Batch) -> dict[str, Term]:
+        """The method's terms, and the cross-entropy where it is weighed or this is an evaluation."""
+        if self.training and self.sampler is not None:
+            batch = self.sampler(batch, self.student)
+        ours = self.speak(batch)
+        theirs = self.teacher(batch) if self.teacher is not None else None
+        terms: dict[str, Term] = {}
+        if self.method is not None and theirs is not None:
+            terms |= self.method(ours, theirs, batch)
+        if "cross_entropy" in self.weights or (not self.training and self.name != "embedding"):
+            assert isinstance(ours.logits, Tensor)
+            terms["cross_entropy"] = cross_entropy(ours.logits, _targets(batch))
+        return terms if self.training else terms | _measured(ours, theirs, batch)
+
+    def speak(self, batch: Batch) -> Signals:
+        """What the student says of a batch."""
+        wanted = () if self.method is None or self.name == "embedding" else self.method.needs.student_hidden
+        with tap(self.student, wanted) as hidden:
+            output = self.student(**model_inputs(self.student, self.name, batch))
+        if self.name == "embedding":
+            vector = mean_pooled(output.last_hidden_state, batch["attention_mask"])
+            return Signals(hidden={EMBEDDING: vector})
+        return Signals(logits=output.logits, hidden=hidden, mask=batch.get("mask"))
+
+
+class MethodClock(Callback):
+    """Tells a method how far the training is."""
+
+    def on_step(self, progress: Progress) -> None:
+        """Before each step."""
+        task = progress.task
+        if isinstance(task, DistillTask) and task.method is not None:
+            task.method.begin_step(progress.step / progress.total if progress.total else 0.0)
+
+
+def _targets(batch: Batch) -> Tensor:
+    targets: Tensor = batch["labels"] if "labels" in batch else batch["targets"]
+    return targets
+
+
+@torch.no_grad()
+def _measured(ours: Signals, theirs: Signals | None, batch: Batch) -> dict[str, Term]:
+    """What is reported of held-out data."""
+    if not isinstance(ours.logits, Tensor):
+        return {}
+    best, targets = ours.logits.argmax(-1), _targets(batch)
+    counts = targets != IGNORED
+    found = {"accuracy": Term.over((best == targets).float(), counts)}
+    if theirs is not None and theirs.logits is not None:
+        found["kl"] = forward_kl(ours.logits, theirs.logits, mask=ours.mask)
+        found["agreement"] = Term.over((best == _likeliest(theirs.logits)).float(), counts)
+    return found
+
+
+def _likeliest(logits: Tensor | SparseLogits) -> Tensor:
+    if isinstance(logits, Tensor):
+        return logits.argmax(-1)
+    return logits.ids.gather(-1, logits.log_probs.argmax(-1, keepdim=True)).squeeze(-1)

@@ -1,0 +1,38 @@
+"""What can be known of a configuration before any weights are loaded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from limbeck.distill.config import DistillConfig
+from limbeck.distill.prepare import counted_tokens, read_splits
+from limbeck.errors import LimbeckError
+from limbeck.methods.find import make_method
+
+
+def validated(config: DistillConfig) -> list[str]:
+    """Check method, files, columns, classes and lengths.
+
+    Args:
+        config: What was asked for.
+
+    Returns:
+        What was found, a line each.
+
+    Raises:
+        LimbeckError: Something is not possible; the message says what.
+    """
+    method = make_method(config.method)
+    for name in (config.teacher, config.student.name):
+        if name is not None and name.startswith(("/", "./", "../", "~")) and not Path(name).exists():
+            raise LimbeckError(f"no such folder: {name}")
+    splits = read_splits(config)
+    lines = [f"method: {config.method.get('name', 'logits')}, terms {', '.join(method.weights)}"]
+    for name, split in (("train", splits.train), ("val", splits.val), ("test", splits.test)):
+        counted = counted_tokens(split.examples)
+        lines.append(f"{name}: {len(split.examples):,} sequences, {split.tokens():,} tokens, {counted:,} to learn")
+    steps = config.plan.steps_in_all(len(splits.train.loader(seed=config.plan.seed)))
+    lines.append(f"steps: {steps:,}")
+    if splits.labels:
+        lines.append(f"classes: {', '.join(splits.labels)}")
+    return lines

@@ -1,0 +1,141 @@
+"""A student out of its teacher: some of its layers, and where wished a part of their width."""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from limbeck.errors import LimbeckError, near_matches
+
+DEPTHS = ("num_hidden_layers", "num_layers", "encoder_layers", "decoder_layers", "num_decoder_layers")
+"""What configurations call the number of their layers."""
+
+FUSED = re.compile(r"c_attn|qkv|query_key_value|Wqkv")
+"""Queries, keys and values in one matrix: its first rows are not the first rows of each."""
+
+
+def inherit(
+    teacher: PreTrainedModel, layers: int | Sequence[int], changes: Mapping[str, Any] | None = None
+) -> PreTrainedModel:
+    """Make a smaller model of the same kind that begins with the teacher's weights.
+
+    Layers are copied as they are. Where ``changes`` make a size smaller, the first rows and columns of a matrix are
+    kept, so that heads and units stay whole if the size of a head stays.
+
+    Args:
+        teacher: Not changed.
+        layers: The numbers of the layers that are kept, or how many, evenly spaced from the first to the last. A model
+            with encoder and decoder keeps the same in both.
+        changes: To the configuration.
+
+    Raises:
+        LimbeckError: There is no such layer or setting, a size would grow, or matrices cannot be cut.
+
+    Example:
+        >>> from transformers import LlamaConfig, LlamaForCausalLM
+        >>> config = LlamaConfig(vocab_size=20, hidden_size=8, intermediate_size=16, num_hidden_layers=4,
+        ...                      num_attention_heads=2, num_key_value_heads=2)
+        >>> teacher = LlamaForCausalLM(config)
+        >>> student = inherit(teacher, [0, 3])
+        >>> bool((student.model.layers[1].mlp.up_proj.weight == teacher.model.layers[3].mlp.up_proj.weight).all())
+        True
+    """
+    kept = kept_layers(layers, depth(teacher))
+    config = smaller_config(teacher.config, kept, changes or {})
+    student: PreTrainedModel = type(teacher)(config)
+    given = teacher.state_dict()
+    with torch.no_grad():
+        for name, value in student.state_dict().items():
+            value.copy_(_cut(name, given[_in_teacher(name, kept, teacher)], value.shape))
+    student.tie_weights()
+    if teacher.can_generate():
+        student.generation_config = copy.deepcopy(teacher.generation_config)
+    return student.train(teacher.training)
+
+
+def depth(model: PreTrainedModel) -> int:
+    """How many layers a model has; encoder and decoder must have equally many.
+
+    Raises:
+        LimbeckError: They differ, or the configuration does not tell.
+    """
+    found = {getattr(model.config, name) for name in DEPTHS if hasattr(model.config, name)} - {None}
+    if len(found) != 1:
+        raise LimbeckError(f"{type(model).__name__}: its configuration tells no one number of layers (got {found})")
+    number: int = found.pop()
+    return number
+
+
+def kept_layers(layers: int | Sequence[int], depth: int) -> list[int]:
+    """The numbers of the layers that are kept.
+
+    Raises:
+        LimbeckError: There are not as many.
+
+    Example:
+        >>> kept_layers(3, 12), kept_layers(1, 12), kept_layers([0, 5], 12)
+        ([0, 6, 11], [0], [0, 5])
+    """
+    if isinstance(layers, int):
+        if layers > depth:
+            raise LimbeckError(f"student.layers: got {layers}, and the teacher has {depth}")
+        return [round(at * (depth - 1) / max(layers - 1, 1) + 1e-9) for at in range(layers)]
+    beyond = [number for number in layers if number >= depth]
+    if beyond:
+        raise LimbeckError(f"student.layers: no layer {beyond[0]}; the teacher's are 0 to {depth - 1}")
+    return list(layers)
+
+
+def smaller_config(config: Any, kept: Sequence[int], changes: Mapping[str, Any]) -> Any:
+    """The teacher's configuration with fewer layers, and with changes.
+
+    Raises:
+        LimbeckError: A change names no setting.
+    """
+    made = copy.deepcopy(config)
+    for name in DEPTHS:
+        if getattr(made, name, None) is not None:
+            setattr(made, name, len(kept))
+    if getattr(made, "layer_types", None):
+        made.layer_types = [made.layer_types[number] for number in kept]
+    apply_changes(made, changes)
+    return made
+
+
+def apply_changes(config: Any, changes: Mapping[str, Any]) -> None:
+    """Change settings of a model's configuration in place.
+
+    Raises:
+        LimbeckError: A change names no setting.
+    """
+    for name, value in changes.items():
+        if not hasattr(config, name):
+            raise LimbeckError(f"student.config: no setting {name!r}; {near_matches(name, config.to_dict())}")
+        setattr(config, name, value)
+
+
+def _in_teacher(name: str, kept: Sequence[int], teacher: PreTrainedModel) -> str:
+    """The name that a student's weight has in its teacher: the first number in it is that of the layer."""
+    stacks = [path for path, part in teacher.named_modules() if isinstance(part, torch.nn.ModuleList)]
+    for path in sorted(stacks, key=len):
+        if len(teacher.get_submodule(path)) == depth(teacher) and (  # type: ignore[arg-type]
+            match := re.match(rf"({re.escape(path)}\.)(\d+)(\..*)", name)
+        ):
+            return f"{match[1]}{kept[int(match[2])]}{match[3]}"
+    return name
+
+
+def _cut(name: str, value: Tensor, shape: torch.Size) -> Tensor:
+    if value.shape == shape:
+        return value
+    if len(value.shape) != len(shape) or any(ours > theirs for ours, theirs in zip(shape, value.shape, strict=True)):
+        raise LimbeckError(f"student.config: {name} would be {tuple(shape)}; the teacher's is {tuple(value.shape)}")
+    if FUSED.search(name):
+        raise LimbeckError(f"student.config: {name} holds queries, keys and values in one and cannot be cut")
+    return value[tuple(slice(size) for size in shape)]
