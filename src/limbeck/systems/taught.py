@@ -1,0 +1,54 @@
+"""The task of most systems: a student, its data's labels, and logits that a teacher gave beforehand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from torch import Tensor, nn
+
+from limbeck.batch import Batch
+from limbeck.losses.cross_entropy import cross_entropy
+from limbeck.losses.term import Term
+from limbeck.methods.base import Method
+from limbeck.signals import Signals
+from limbeck.training.task import Task
+
+
+class Taught(Task):
+    """A student learns from ``batch["labels"]``, and by methods that read logits from ``batch["teacher"]``.
+
+    Args:
+        student: Gives logits.
+        inputs: Names of the columns that it is called with, in order.
+        methods: What else it learns by; none is training on labels alone.
+        labels: The loss against labels.
+        label_weight: Its weight; at 0 the labels are not looked at.
+
+    Example:
+        >>> import torch
+        >>> task = Taught(nn.Linear(2, 3), ("x",))
+        >>> list(task({"x": torch.ones(4, 2), "labels": torch.zeros(4, dtype=torch.long)}))
+        ['labels']
+    """
+
+    def __init__(
+        self,
+        student: nn.Module,
+        inputs: Sequence[str],
+        methods: Sequence[Method] = (),
+        *,
+        labels: Callable[[Tensor, Tensor], Term] = cross_entropy,
+        label_weight: float = 1.0,
+    ) -> None:
+        own = {"labels": label_weight} if label_weight else {}
+        super().__init__(own | {name: weight for method in methods for name, weight in method.weights.items()})
+        self.student, self.methods = student, nn.ModuleList(methods)
+        self.inputs, self.label_loss = tuple(inputs), labels
+
+    def forward(self, batch: Batch) -> dict[str, Term]:
+        """``labels`` if they have a weight, and the methods' terms."""
+        logits = self.student(*(batch[name] for name in self.inputs))
+        terms = {"labels": self.label_loss(logits, batch["labels"])} if "labels" in self.weights else {}
+        for method in self.methods:
+            terms |= method(Signals(logits=logits), Signals(logits=batch["teacher"]), batch)
+        return terms
