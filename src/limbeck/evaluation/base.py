@@ -84,7 +84,7 @@ class Metric(abc.ABC):
             for name, value in written.items()
             if name != "metric"
         }
-        for module in ("ambiguity", "meteor", "metrics"):  # where the library's own metrics register themselves
+        for module in ("ambiguity", "meteor", "metrics", "modes"):  # where the library's own register themselves
             importlib.import_module(f"limbeck.evaluation.{module}")
         try:
             return Metric._known[written["metric"]](**settings)
