@@ -9,9 +9,14 @@ import torch
 from torch import Tensor
 
 from limbeck.methods.base import Method
+from limbeck.methods.embedding import EmbeddingDistillation
+from limbeck.methods.hidden import HiddenStateDistillation
 from limbeck.methods.ikd import InversionDistillation
 from limbeck.methods.imagination import Imagination
-from limbeck.signals import Signals
+from limbeck.methods.logits import LogitDistillation
+from limbeck.methods.sinkd import SinkhornDistillation
+from limbeck.methods.taid import TemporallyAdaptiveDistillation
+from limbeck.signals import Signals, SparseLogits
 from tests.methods.toys import generated_maps, real_maps, vision
 
 Sides = tuple[Signals, Signals]
@@ -27,6 +32,7 @@ class Entry:
             says that it needs; the student's have gradients.
         additive: Whether the terms of a batch are the sums of the terms of its parts; where not, ``why`` says why.
         best: From the teacher's signals to those of a student that has nothing left to learn.
+        remembers: State that a training step leaves behind.
         why: Of what does not hold.
     """
 
@@ -34,6 +40,7 @@ class Entry:
     sides: Callable[[int], Sides]
     additive: bool = True
     best: Callable[[Signals], Signals] | None = None
+    remembers: tuple[str, ...] = ()
     why: str = ""
 
 
@@ -60,15 +67,66 @@ def _vectors(number: int) -> Sides:
     return Signals(hidden={"vector": vector}), Signals(hidden={top.name: real_maps(vision(), number)[top.name]})
 
 
+def _logits(number: int) -> Sides:
+    generator = torch.Generator().manual_seed(6)
+    student, teacher = 2 * torch.randn(2, number, 3, 7, generator=generator, dtype=torch.float64)
+    return Signals(logits=student.requires_grad_()), Signals(logits=teacher)
+
+
+def _states(number: int) -> Sides:
+    generator = torch.Generator().manual_seed(7)
+    student = torch.randn(number, 3, 4, generator=generator, dtype=torch.float64).requires_grad_()
+    teacher = torch.randn(number, 3, 6, generator=generator, dtype=torch.float64)
+    return Signals(hidden={"layers.0": student}), Signals(hidden={"layers.2": teacher})
+
+
+def _hidden() -> Method:
+    return _connected(HiddenStateDistillation(pairs={"layers.0": "layers.2"}), _states)
+
+
+def _embeddings(number: int) -> Sides:
+    student, teacher = _states(number)
+    vector = student.hidden["layers.0"].detach()[:, 0].requires_grad_()
+    return Signals(hidden={"embedding": vector}), Signals(hidden={"embedding": teacher.hidden["layers.2"][:, 0]})
+
+
+def _connected(method: Method, sides: Callable[[int], Sides]) -> Method:
+    """With its projections, the same each time."""
+    with torch.random.fork_rng():
+        torch.manual_seed(8)
+        method.connect(*sides(2))
+    return method.double()
+
+
 def _as_seen(teacher: Signals) -> Signals:
-    return Signals(hidden={name: _learning(value) for name, value in teacher.hidden.items()})
+    logits = teacher.logits
+    assert not isinstance(logits, SparseLogits)
+    return Signals(
+        logits=None if logits is None else _learning(logits),
+        hidden={name: _learning(value) for name, value in teacher.hidden.items()},
+    )
 
 
 def _learning(value: Tensor) -> Tensor:
     return value.clone().requires_grad_()
 
 
-ENTRIES = {
+ENTRIES: dict[type[Method], Entry] = {
+    LogitDistillation: Entry(lambda: LogitDistillation(temperature=2.0), _logits, best=_as_seen),
+    TemporallyAdaptiveDistillation: Entry(
+        lambda: TemporallyAdaptiveDistillation(t_start=1.0),  # where the target does not hold the student
+        _logits,
+        remembers=("seen",),
+        why="at the minimum its value is the target's entropy",
+    ),
+    SinkhornDistillation: Entry(
+        SinkhornDistillation,
+        _logits,
+        additive=False,
+        why="it compares the positions of a batch with each other; and the plan's entropy moves its minimum",
+    ),
+    HiddenStateDistillation: Entry(_hidden, _states),
+    EmbeddingDistillation: Entry(lambda: _connected(EmbeddingDistillation(), _embeddings), _embeddings),
     InversionDistillation: Entry(_inversion, _maps, best=_as_seen),
     Imagination: Entry(
         _imagination,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import pkgutil
+from collections.abc import Callable, Mapping
 
 import pytest
 import torch
@@ -13,7 +14,7 @@ from torch import Tensor
 import limbeck.methods
 from limbeck.losses.term import Term
 from limbeck.methods.base import Method
-from limbeck.signals import Signals
+from limbeck.signals import Signals, SparseLogits
 from tests.methods.entries import ENTRIES, Entry
 
 NUMBER = 6
@@ -38,8 +39,25 @@ def test_every_method_has_an_entry() -> None:
 every_method = pytest.mark.parametrize("entry", ENTRIES.values(), ids=[method.__name__ for method in ENTRIES])
 
 
+LOGITS = "logits"
+
+
+def tensors(signals: Signals) -> dict[str, Tensor]:
+    """All that a side says, by name."""
+    assert not isinstance(signals.logits, SparseLogits)
+    return {**({} if signals.logits is None else {LOGITS: signals.logits}), **signals.hidden}
+
+
+def of_tensors(values: Mapping[str, Tensor]) -> Signals:
+    return Signals(logits=values.get(LOGITS), hidden={name: value for name, value in values.items() if name != LOGITS})
+
+
+def changed(signals: Signals, change: Callable[[Tensor], Tensor]) -> Signals:
+    return of_tensors({name: change(value) for name, value in tensors(signals).items()})
+
+
 def items(signals: Signals, at: slice) -> Signals:
-    return Signals(hidden={name: value[at] for name, value in signals.hidden.items()})
+    return changed(signals, lambda value: value[at])
 
 
 def weighed(method: Method, terms: dict[str, Term]) -> Tensor:
@@ -53,6 +71,7 @@ def test_reads_what_it_says_and_makes_the_terms_that_it_weighs(entry: Entry) -> 
     method, (student, teacher) = entry.make(), entry.sides(NUMBER)
     assert set(method.needs.student_hidden) == student.hidden.keys()
     assert set(method.needs.teacher_hidden) == teacher.hidden.keys()
+    assert method.needs.logits == (student.logits is not None) == (teacher.logits is not None)
     terms = method(student, teacher, {})
     # A task's own term may be weighed too, as what is left of one.
     assert terms.keys() == method.weights.keys() - {"translation"}
@@ -64,24 +83,25 @@ def test_teaches_the_student_and_leaves_the_teacher_alone(entry: Entry) -> None:
     method, (student, teacher) = entry.make().train(), entry.sides(NUMBER)
     frozen = {name: value.clone() for name, value in method.state_dict().items()}
     weighed(method, method(student, teacher, {})).backward()
-    for name, value in student.hidden.items():
+    for name, value in tensors(student).items():
         assert value.grad is not None, name
         assert value.grad.abs().sum() > 0, name
     for name, parameter in method.named_parameters():
         assert (parameter.grad is not None) == parameter.requires_grad, name
     # Nor does looking at generated pictures change what the teacher knows of real ones.
-    assert all(torch.equal(value, frozen[name]) for name, value in method.state_dict().items())
+    moved = {name for name, value in method.state_dict().items() if not torch.equal(value, frozen[name])}
+    assert moved == set(entry.remembers)
 
 
 @every_method
 def test_gradient(entry: Entry) -> None:
     method, (student, teacher) = entry.make(), entry.sides(2)
-    names = list(student.hidden)
+    names = list(tensors(student))
 
     def total(*values: Tensor) -> Tensor:
-        return weighed(method, method(Signals(hidden=dict(zip(names, values, strict=True))), teacher, {}))
+        return weighed(method, method(of_tensors(dict(zip(names, values, strict=True))), teacher, {}))
 
-    assert torch.autograd.gradcheck(total, tuple(student.hidden.values()), fast_mode=True)
+    assert torch.autograd.gradcheck(total, tuple(tensors(student).values()), fast_mode=True)
 
 
 @every_method
@@ -109,9 +129,9 @@ def test_no_items_are_no_loss(entry: Entry) -> None:
 @every_method
 def test_a_stored_teacher_in_halves_stays_close(entry: Entry) -> None:
     method, (student, teacher) = entry.make().float(), entry.sides(NUMBER)
-    learner = Signals(hidden={name: value.detach().float() for name, value in student.hidden.items()})
+    learner = changed(student, lambda value: value.detach().float())
     whole, stored = (
-        method(learner, Signals(hidden={name: value.to(kind) for name, value in teacher.hidden.items()}), {})
+        method(learner, changed(teacher, lambda value, kind=kind: value.to(kind)), {})  # type: ignore[misc]
         for kind in (torch.float32, torch.float16)
     )
     for name, term in whole.items():
@@ -129,4 +149,4 @@ def test_who_has_nothing_left_to_learn_is_at_the_minimum(entry: Entry) -> None:
     total = weighed(method, method(best, teacher, {}))
     total.backward()
     assert float(total.detach()) == pytest.approx(0.0, abs=1e-18)
-    assert all(value.grad is None or value.grad.abs().max() < 1e-8 for value in best.hidden.values())
+    assert all(value.grad is None or value.grad.abs().max() < 1e-8 for value in tensors(best).values())

@@ -63,7 +63,7 @@ def distill(
     run.refuse_other(config.asked(), free=[f"plan.{name}" for name in FREE])
     ready = prepare(config)
     run.write_config({**config.asked(), "environment": environment()})
-    before = final_metrics(ready, "val")
+    before = final_metrics(ready, "test")
     callbacks: list[Callback] = [MethodClock()]
     if ready.task.sampler is not None:
         callbacks.append(SamplerClock(ready.task.sampler))

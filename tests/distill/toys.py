@@ -1,0 +1,161 @@
+"""Tiny models and data, made on the spot."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from tokenizers import Tokenizer, models, pre_tokenizers, processors
+from transformers import (
+    BertConfig,
+    BertForSequenceClassification,
+    BertForTokenClassification,
+    BertModel,
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedModel,
+    PreTrainedTokenizerFast,
+    T5Config,
+    T5ForConditionalGeneration,
+)
+
+WORDS = "a the red blue dog cat house tree sees likes finds near far and runs sleeps good bad film".split()
+TEMPLATE = (
+    "{% for message in messages %}{{ message['role'] }} {{ message['content'] }} </s> {% endfor %}"
+    "{% if add_generation_prompt %}assistant {% endif %}"
+)
+
+
+def tokenizer(*, marks: bool = False) -> PreTrainedTokenizerFast:
+    """One token a word; with marks, every sequence begins and ends with one."""
+    names = ["<pad>", "</s>", "<unk>", "<s>", "user", "assistant", *WORDS]
+    made = Tokenizer(models.WordLevel({name: at for at, name in enumerate(names)}, unk_token="<unk>"))
+    made.pre_tokenizer = pre_tokenizers.WhitespaceSplit()  # type: ignore[assignment]
+    if marks:
+        made.post_processor = processors.TemplateProcessing(  # type: ignore[assignment]
+            single="<s> $A </s>", pair="<s> $A </s> $B </s>", special_tokens=[("<s>", 3), ("</s>", 1)]
+        )
+    fast = PreTrainedTokenizerFast(
+        tokenizer_object=made, pad_token="<pad>", eos_token="</s>", unk_token="<unk>", bos_token="<s>"
+    )
+    fast.chat_template = TEMPLATE
+    return fast
+
+
+def causal(layers: int = 2, width: int = 16, **changes: Any) -> LlamaForCausalLM:
+    return LlamaForCausalLM(
+        LlamaConfig(
+            vocab_size=len(tokenizer()),
+            hidden_size=width,
+            intermediate_size=2 * width,
+            num_hidden_layers=layers,
+            num_attention_heads=4,
+            num_key_value_heads=2,
+            head_dim=4,
+            max_position_embeddings=64,
+            pad_token_id=0,
+            bos_token_id=3,
+            eos_token_id=1,
+            **changes,
+        )
+    )
+
+
+def seq2seq() -> T5ForConditionalGeneration:
+    return T5ForConditionalGeneration(
+        T5Config(
+            vocab_size=len(tokenizer()),
+            d_model=16,
+            d_kv=4,
+            d_ff=32,
+            num_layers=2,
+            num_heads=4,
+            pad_token_id=0,
+            eos_token_id=1,
+            decoder_start_token_id=0,
+        )
+    )
+
+
+def bert(kind: type[PreTrainedModel] = BertModel, labels: int = 2, layers: int = 2, width: int = 16) -> PreTrainedModel:
+    return kind(
+        BertConfig(
+            vocab_size=len(tokenizer()),
+            hidden_size=width,
+            num_hidden_layers=layers,
+            num_attention_heads=4,
+            intermediate_size=32,
+            max_position_embeddings=64,
+            num_labels=labels,
+            pad_token_id=0,
+        )
+    )
+
+
+MODELS = {
+    "causal-lm": causal,
+    "seq2seq": seq2seq,
+    "sequence-classification": lambda: bert(BertForSequenceClassification),
+    "token-classification": lambda: bert(BertForTokenClassification, labels=3),
+    "embedding": bert,
+}
+
+
+def save(model: PreTrainedModel, folder: Path, *, marks: bool = False) -> Path:
+    model.save_pretrained(folder)
+    tokenizer(marks=marks).save_pretrained(folder)
+    return folder
+
+
+def sentence(random_: random.Random, words: int = 6) -> str:
+    return " ".join(random_.choice(WORDS) for _ in range(random_.randint(2, words)))
+
+
+def rows(task: str, number: int = 40, seed: int = 0) -> list[dict[str, Any]]:
+    drawn = random.Random(seed)
+    made: list[dict[str, Any]] = []
+    for _ in range(number):
+        text = sentence(drawn)
+        if task == "causal-lm":
+            made.append({"prompt": text, "completion": sentence(drawn)})
+        elif task == "seq2seq":
+            made.append({"source": text, "target": " ".join(reversed(text.split()))})
+        elif task == "sequence-classification":
+            made.append({"text": text, "label": "yes" if "dog" in text else "no"})
+        elif task == "token-classification":
+            tokens = text.split()
+            made.append({"tokens": tokens, "labels": ["animal" if t in ("dog", "cat") else "O" for t in tokens]})
+            made[-1]["labels"][0] = "first"
+        else:
+            made.append({"text": text, "text_pair": sentence(drawn), "score": drawn.random()})
+    return made
+
+
+def write_jsonl(path: Path, rows: Sequence[dict[str, Any]]) -> Path:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+def project(folder: Path, task: str = "causal-lm", **changes: Any) -> Path:
+    """A folder with teacher, data and configuration; gives the configuration."""
+    torch.manual_seed(0)
+    save(MODELS[task](), folder / "teacher", marks=task not in ("causal-lm",))  # type: ignore[no-untyped-call]
+    write_jsonl(folder / "train.jsonl", rows(task))
+    write_jsonl(folder / "val.jsonl", rows(task, 12, seed=1))
+    config: dict[str, Any] = {
+        "task": task,
+        "teacher": "teacher",
+        "student": {"layers": 1},
+        "data": {"train": "train.jsonl", "val": "val.jsonl", "max_length": 24},
+        "method": {"name": "embedding" if task == "embedding" else "logits"},
+        "batch_size": 8,
+        "plan": {"lr": 1e-2, "max_steps": 4},
+    } | changes
+    path = folder / "config.yaml"
+    path.write_text(yaml.safe_dump(config), encoding="utf-8")
+    return path
