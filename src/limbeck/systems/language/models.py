@@ -1,0 +1,102 @@
+"""Tiny language models."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import GPT2Config, GPT2LMHeadModel
+
+from limbeck.data.batching import pad_ids
+from limbeck.models.quiet import quiet_transformers
+from limbeck.world.language.vocabulary import Vocabulary
+
+LONGEST = 48
+"""Tokens that a model reads at most."""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """The size of a tiny GPT.
+
+    Args:
+        width: Of its hidden states.
+        layers: How many.
+        heads: Of each attention.
+    """
+
+    width: int
+    layers: int = 1
+    heads: int = 2
+
+
+def tiny_gpt(shape: Shape, vocabulary: Vocabulary) -> Any:
+    """A GPT-2 of a shape, with weights from the current random state; without dropout.
+
+    Example:
+        >>> from limbeck.world.language import vocabulary
+        >>> model = tiny_gpt(Shape(16), vocabulary())
+        >>> model(input_ids=torch.tensor([[1, 5, 7]])).logits.shape[-1] == len(vocabulary())
+        True
+    """
+    config = GPT2Config(
+        vocab_size=len(vocabulary),
+        n_positions=LONGEST,
+        n_embd=shape.width,
+        n_layer=shape.layers,
+        n_head=shape.heads,
+        resid_pdrop=0.0,
+        embd_pdrop=0.0,
+        attn_pdrop=0.0,
+        bos_token_id=vocabulary.start,
+        eos_token_id=vocabulary.end,
+        pad_token_id=vocabulary.pad,
+    )
+    return GPT2LMHeadModel(config)
+
+
+def parameters_of(model: Any) -> int:
+    """How many parameters a model has; those that are tied count once."""
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+@torch.no_grad()
+def write(
+    model: Any, prompts: list[list[int]], *, seed: int, sample: bool = True, temperature: float = 1.0, most: int = 40
+) -> list[list[int]]:
+    """Let a model go on with prompts.
+
+    Args:
+        model: In any mode; it writes in eval mode.
+        prompts: Ids that it is given, at least one each.
+        seed: Of the drawing.
+        sample: Draw from the whole distribution; off takes the likeliest word each time.
+        temperature: Of the drawing.
+        most: Words at most.
+
+    Returns:
+        What it wrote, without the prompt, up to the end and with it; without an end where it came to none.
+    """
+    config = model.config
+    device = next(model.parameters()).device
+    ids, real = pad_ids(prompts, config.pad_token_id, side="left")
+    was_training = model.training
+    model.eval()
+    how: dict[str, Any] = {"temperature": temperature, "top_k": 0, "top_p": 1.0} if sample else {}
+    with quiet_transformers(), torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        written: Tensor = model.generate(
+            input_ids=ids.to(device),
+            attention_mask=real.to(device).long(),
+            do_sample=sample,
+            max_new_tokens=min(most, LONGEST - ids.shape[1]),
+            **how,
+        )
+    model.train(was_training)
+    return [_ended(row, config.eos_token_id) for row in written[:, ids.shape[1] :].tolist()]
+
+
+def _ended(ids: list[int], end: int) -> list[int]:
+    return ids[: ids.index(end) + 1] if end in ids else ids

@@ -1,0 +1,80 @@
+"""Teachers of language models, trained once by the package's own loop and kept."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from limbeck.distill.examples import Example
+from limbeck.distill.task import DistillTask
+from limbeck.systems.lab import Lab
+from limbeck.systems.language.arms import Budget
+from limbeck.systems.language.examples import Splits
+from limbeck.systems.language.models import Shape, tiny_gpt
+from limbeck.systems.translation.device import accelerator_on
+from limbeck.training.loop import fit
+from limbeck.training.plan import Plan
+
+
+@dataclass(frozen=True, eq=False)
+class Teacher:
+    """A teacher by all that made it.
+
+    Args:
+        name: What it is called.
+        shape: Its size.
+        splits: What it was trained on.
+        budget: For how long.
+        cache: Where it is kept.
+        device: A torch device.
+    """
+
+    name: str
+    shape: Shape
+    splits: Splits
+    budget: Budget
+    cache: Path
+    device: str = "cpu"
+
+    def get(self, lab: Lab | None = None) -> Any:
+        """The model, trained now or before.
+
+        Args:
+            lab: Says that it is trained; without one all is quiet.
+        """
+        lab = lab or Lab(cache=self.cache, device=self.device, quiet=True)
+        recipe = {
+            "shape": dataclasses.asdict(self.shape),
+            "budget": dataclasses.asdict(self.budget),
+            "train": _digest(self.splits.train),
+            "words": len(self.splits.vocabulary),
+        }
+        return lab.teacher(self.name, recipe, lambda: tiny_gpt(self.shape, self.splits.vocabulary), self._train)
+
+    def _train(self, model: Any) -> None:
+        task = DistillTask("causal-lm", model, None, None, cross_entropy=1.0)
+        loader = self.splits.loader(self.splits.train, self.budget.batch_size)
+        fit(task, loader.loader(), plan_of(self.budget), accelerator=accelerator_on(self.device), progress=False)
+
+
+def plan_of(budget: Budget, seed: int = 0) -> Plan:
+    """How long and how fast: warm-up, then a cosine."""
+    return Plan(
+        lr=budget.lr,
+        max_steps=budget.steps,
+        warmup=budget.steps // 10,
+        schedule="cosine",
+        clip=1.0,
+        weight_decay=0.01,
+        seed=seed,
+        log_every=max(1, budget.steps // 10),
+    )
+
+
+def _digest(examples: list[Example]) -> str:
+    said = json.dumps([[example.input_ids, example.targets] for example in examples])
+    return hashlib.sha256(said.encode()).hexdigest()

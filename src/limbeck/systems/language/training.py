@@ -1,0 +1,164 @@
+"""One arm with one seed, as a job that any process can do, and all arms of a system side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from limbeck.distill.task import DistillTask, MethodClock, live_teacher
+from limbeck.methods.find import make_method
+from limbeck.systems.findings import Findings
+from limbeck.systems.jobs import default_workers, run_jobs
+from limbeck.systems.lab import Lab
+from limbeck.systems.language.arms import Arm, Budget
+from limbeck.systems.language.examples import Splits
+from limbeck.systems.language.measures import Column, liked_by, likelihood, quality, samples_of
+from limbeck.systems.language.models import Shape, parameters_of, tiny_gpt
+from limbeck.systems.language.teachers import Teacher, plan_of
+from limbeck.systems.translation.device import accelerator_on
+from limbeck.training.callbacks import Callback
+from limbeck.training.loop import fit
+from limbeck.training.seed import set_seed
+from limbeck.world.language import Language
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """One arm with one seed.
+
+    Args:
+        arm: How it is taught.
+        seed: Of its first weights, of the order of batches, and of its samples.
+        shape: The student's size.
+        splits: What it learns from and is judged by.
+        budget: For how long it is trained.
+        language: Judges its samples.
+        teacher: Teaches it, or judges it beside.
+        samples: How many it writes to be judged by.
+        judged_by: The held-out split: ``"test"``, or ``"val"`` while something is still being chosen.
+        start_from: A model that it begins as; None begins with random weights.
+    """
+
+    arm: Arm
+    seed: int
+    shape: Shape
+    splits: Splits
+    budget: Budget
+    language: Language
+    teacher: Teacher
+    samples: int
+    judged_by: str = "test"
+    start_from: Teacher | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """What a job found.
+
+    Args:
+        columns: Statistics of every metric.
+        spent: What it took.
+        parameters: Of the model.
+    """
+
+    columns: list[Column]
+    spent: Mapping[str, float]
+    parameters: int
+
+
+def run_job(job: Job) -> Measured:
+    """Train an arm, or take the teacher as it is, and measure it."""
+    teacher = job.teacher.get()
+    if job.arm.role == "teacher":
+        return Measured(measured(job, teacher, teacher), {}, parameters_of(teacher))
+    student, spent = train(job, teacher)
+    return Measured(measured(job, student, teacher), spent, parameters_of(student))
+
+
+def train(job: Job, teacher: Any, *callbacks: Callback, loader: Any = None) -> tuple[Any, dict[str, float]]:
+    """Train the student of a job.
+
+    Args:
+        job: Which.
+        teacher: The teacher's model; it is not asked where the arm has no method.
+        callbacks: Told what happens.
+        loader: Batches; by default the training split's.
+
+    Returns:
+        The student with its last weights, and what the training took.
+    """
+    set_seed(job.seed)
+    student = tiny_gpt(job.shape, job.splits.vocabulary).to(job.teacher.device)
+    if job.start_from is not None:
+        student.load_state_dict(job.start_from.get().state_dict())
+    method = None if job.arm.method is None else make_method(job.arm.method)
+    task = DistillTask(
+        "causal-lm",
+        student,
+        None if method is None else live_teacher(teacher, "causal-lm", method),
+        method,
+        cross_entropy=job.arm.cross_entropy,
+    )
+    if loader is None:
+        loader = job.splits.loader(job.splits.train, job.budget.batch_size).loader(seed=job.seed)
+    history = fit(
+        task,
+        loader,
+        plan_of(job.budget, job.seed),
+        callbacks=[MethodClock(), *callbacks],
+        accelerator=accelerator_on(job.teacher.device),
+        progress=False,
+    )
+    return student, {
+        "steps": history.steps,
+        "sequences": history.steps * job.budget.batch_size,
+        "seconds": history.seconds,
+    }
+
+
+def measured(job: Job, model: Any, teacher: Any) -> list[Column]:
+    """Likelihood of held-out texts, and the quality of samples."""
+    examples = job.splits.test if job.judged_by == "test" else job.splits.val
+    samples = samples_of(model, job.splits, job.samples, seed=job.seed)
+    return [
+        *likelihood(model, teacher, job.splits, examples),
+        *quality(job.language, samples),
+        liked_by(teacher, job.splits, samples),
+    ]
+
+
+def run_all(
+    lab: Lab,
+    findings: Findings,
+    jobs: Sequence[Job],
+    workers: int | None,
+    *,
+    run: Callable[[Job], Measured] = run_job,
+) -> None:
+    """Do all jobs and put what they found into the findings, in the order of the jobs.
+
+    Args:
+        lab: Says how far it is.
+        findings: Get arms, statistics and costs.
+        jobs: What to do.
+        workers: Processes; None takes what the machine has.
+        run: Does one.
+    """
+    for teacher in {id(job.teacher): job.teacher for job in jobs}.values():
+        teacher.get(lab)  # trained once, before several processes would each train it
+    used = default_workers(lab.device, len(jobs)) if workers is None else workers
+    found: dict[int, Measured] = {}
+    for done, (job, result) in enumerate(run_jobs(run, jobs, workers=used), 1):
+        found[id(job)] = result
+        took = result.spent.get("seconds", 0.0)
+        lab.say(f"{job.arm.name}, seed {job.seed}: {took:.0f} s ({done} of {len(jobs)})")
+    for job in jobs:
+        arm, result = job.arm, found[id(job)]
+        findings.declare(
+            arm.name, role=arm.role, title=arm.title, description=arm.description, parameters=result.parameters
+        )
+        if result.spent:
+            findings.spend(arm.name, job.seed, **result.spent)
+        for column in result.columns:
+            findings.add(arm.name, column.metric, job.seed, column.statistics, column=column.name)

@@ -1,0 +1,117 @@
+"""What all systems of language models share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from limbeck.systems.language.arms import Arm, logits
+from limbeck.systems.language.examples import next_words
+from limbeck.systems.language.measures import liked_by, likelihood, quality
+from limbeck.systems.language.models import Shape, tiny_gpt, write
+from limbeck.systems.language.training import run_job, train
+from tests.systems.language.toys import LANGUAGE, job, same, splits
+
+CE = Arm("ce", "cross-entropy", "baseline", cross_entropy=1.0)
+KL = Arm("kl", "forward KL", "baseline", logits("forward_kl"))
+
+
+def test_likelihood_is_that_of_each_sequence_alone() -> None:
+    """Padding beside it changes nothing."""
+    torch.manual_seed(0)
+    used = splits()
+    model, teacher = tiny_gpt(Shape(8), used.vocabulary).eval(), tiny_gpt(Shape(16), used.vocabulary).eval()
+    nll, kl = (column.statistics for column in likelihood(model, teacher, used, used.test))
+    for row, example in enumerate(used.test):
+        ids = torch.tensor([example.input_ids])
+        with torch.no_grad():
+            log_q = F.log_softmax(model(input_ids=ids).logits[0, :-1].double(), -1)
+            log_p = F.log_softmax(teacher(input_ids=ids).logits[0, :-1].double(), -1)
+        mean = -float(log_q.gather(-1, ids[0, 1:, None]).sum())
+        assert nll[row] == pytest.approx([mean, len(example.input_ids) - 1], rel=1e-4)
+        assert kl[row, 0] == pytest.approx(float((log_p.exp() * (log_p - log_q)).sum()), rel=1e-4)
+    same_model = likelihood(teacher, teacher, used, used.test)[1].statistics
+    assert np.abs(same_model[:, 0]).max() < 1e-5
+
+
+def test_a_prompt_is_not_learnt() -> None:
+    assert next_words([1, 5, 6, 7, 2], prompt=3).targets == [-100, -100, 7, 2, -100]
+    assert next_words([1, 5, 2]).targets == [5, 2, -100]
+
+
+def test_quality_of_texts_of_noise_and_of_one_text_again_and_again() -> None:
+    texts = LANGUAGE.sequences("test", count=300)
+    valid, modes = quality(LANGUAGE, texts)
+    assert valid.metric.score(valid.statistics) == 100.0
+    assert modes.metric.score(modes.statistics) > 35
+    valid, modes = quality(LANGUAGE, [texts[0]] * 50 + [ids[:-1] for ids in texts[:50]])
+    assert valid.metric.score(valid.statistics) == 50.0
+    assert modes.metric.score(modes.statistics) == pytest.approx(1.0)
+
+
+def test_a_model_likes_its_likeliest_text_better_than_another() -> None:
+    torch.manual_seed(0)
+    used = splits()
+    model = tiny_gpt(Shape(16), used.vocabulary)
+    with torch.no_grad():
+        model.transformer.wte.weight.mul_(20)
+    greedy = [1, *write(model, [[1]], seed=0, sample=False, most=10)[0]]
+    column = liked_by(model, used, [greedy, used.test[0].input_ids])
+    mine, other = column.statistics[:, 0] / column.statistics[:, 1]
+    assert mine < other
+
+
+def test_samples_depend_on_their_seed_and_leave_the_random_state_alone() -> None:
+    torch.manual_seed(0)
+    model = tiny_gpt(Shape(8), splits().vocabulary)
+    before = torch.get_rng_state()
+    first, again, other = (write(model, [[1], [1, 5]], seed=seed) for seed in (1, 1, 2))
+    assert torch.equal(torch.get_rng_state(), before)
+    assert first == again != other
+    assert model.training
+
+
+def test_left_padding_does_not_change_what_is_written() -> None:
+    torch.manual_seed(0)
+    model = tiny_gpt(Shape(8), splits().vocabulary)
+    together = write(model, [[1], [1, 5, 6, 7]], seed=0, sample=False, most=6)
+    assert together == [write(model, [prompt], seed=0, sample=False, most=6)[0] for prompt in ([1], [1, 5, 6, 7])]
+
+
+def test_an_arm_without_a_method_does_not_ask_the_teacher(cache: Path) -> None:
+    def ask(*_: object, **__: object) -> None:
+        raise AssertionError("asked")
+
+    student, spent = train(job(CE, cache), ask)
+    assert spent["steps"] == 6
+    assert sum(parameter.numel() for parameter in student.parameters()) > 0
+
+
+def test_a_job_is_the_same_each_time_and_another_with_another_arm(cache: Path) -> None:
+    first, again = (train(one, one.teacher.get())[0] for one in (job(KL, cache), job(KL, cache)))
+    assert same(first, again)
+    assert not same(first, train(job(CE, cache), None)[0])
+
+
+def test_all_arms_begin_as_the_same_student_and_learn(cache: Path) -> None:
+    short, long = run_job(job(CE, cache, steps=1)), run_job(job(CE, cache, steps=60))
+    scores = [found.columns[0].metric.score(found.columns[0].statistics) for found in (short, long)]
+    assert scores[1] < scores[0] - 0.5
+    assert [column.name for column in long.columns] == [
+        "NLL",
+        "KL to the teacher",
+        "valid",
+        "modes",
+        "teacher's NLL of samples",
+    ]
+
+
+def test_the_validation_split_judges_where_it_is_asked_to(cache: Path) -> None:
+    used = splits()
+    test, val = (run_job(job(CE, cache, given=used, judged_by=name)) for name in ("test", "val"))
+    assert not np.array_equal(test.columns[0].statistics, val.columns[0].statistics)
+    assert val.columns[0].statistics[:, 1].tolist() == [len(example.input_ids) - 1 for example in used.val]
