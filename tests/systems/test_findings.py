@@ -202,3 +202,12 @@ def test_scores_follow_what_is_added_later() -> None:
         findings.add(name, ACCURACY, 2, right(0.1 if name == "method" else 0.9))
     assert findings.interval("method", "accuracy") != before[0]
     assert findings.compare("method", "alone", "accuracy") != before[1]
+
+
+def test_statistics_in_any_order_of_memory_are_saved_as_they_are(tmp_path: Path) -> None:
+    findings, columns = Findings("order"), np.arange(12.0).reshape(4, 3)[:, [2, 1]]
+    assert not columns.flags["C_CONTIGUOUS"]
+    findings.declare("one", role="method")
+    findings.add("one", Mean("mean"), 1, columns)
+    findings.save(tmp_path)
+    assert np.array_equal(Findings.load(tmp_path).statistics("one", "mean")[0], columns)

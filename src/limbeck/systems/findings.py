@@ -104,7 +104,8 @@ class Findings:
         """
         column = column or metric.name
         self._arm(arm)
-        rows = np.array(statistics, dtype=np.float64)
+        # In C order: safetensors writes memory as it lies.
+        rows = np.array(statistics, dtype=np.float64, order="C")
         if rows.ndim != 2 or 0 in rows.shape:
             raise LimbeckError(f"{arm}, {column}: statistics must be (items, k) and not empty; got {rows.shape}")
         if not np.isfinite(rows).all():
