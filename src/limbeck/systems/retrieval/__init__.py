@@ -1,0 +1,1 @@
+"""Systems that find: rankers of documents and comparers of sentences, small enough to be trained in seconds."""

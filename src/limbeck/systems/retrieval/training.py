@@ -1,0 +1,83 @@
+"""How rankers are trained and asked."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from limbeck.systems.lab import Lab
+from limbeck.systems.retrieval.corpus import TOKENS, Corpus, Queries
+from limbeck.systems.retrieval.rankers import CrossRanker, ranknet
+from limbeck.systems.tables import Table
+from limbeck.systems.taught import Taught
+from limbeck.systems.translation.device import accelerator_on
+from limbeck.training.loop import fit
+from limbeck.training.plan import Plan
+
+WRONG = 0.2
+"""Share of queries for whom another document than the right one is labelled."""
+
+
+def fit_ranker(
+    task: Taught, queries: Tensor, documents: Tensor, teacher: Tensor | None, plan: Plan, device: str
+) -> None:
+    """Train a ranker.
+
+    Args:
+        task: Holds the ranker.
+        queries: ``(queries, words)``.
+        documents: Each query's, the labelled one first, ``(queries, 1 + others, words)``.
+        teacher: Scores of the same, ``(queries, 1 + others)``, if there is a teacher.
+        plan: How.
+        device: Where.
+    """
+    labels = torch.zeros(len(queries), dtype=torch.long)
+    more = {} if teacher is None else {"teacher": teacher}
+    loader = Table(queries=queries, documents=documents, labels=labels, **more).batches(32)
+    fit(task, loader, plan, accelerator=accelerator_on(device), progress=False)
+
+
+def cross_teacher(lab: Lab, corpus: Corpus, number: int, shown: int) -> nn.Module:
+    """A cross-encoder, trained on labels.
+
+    Args:
+        lab: Keeps it.
+        corpus: What it learns about.
+        number: One of several teachers.
+        shown: How many queries it learns from.
+    """
+    steps = lab.pick(smoke=5, default=700, full=4000)
+    plan = Plan(lr=2e-3, weight_decay=0.01, clip=1.0, max_steps=steps, schedule="cosine", warmup=steps // 20)
+    recipe = {
+        "network": "cross-encoder 2 x 64",
+        "documents": corpus.count,
+        "queries": shown,
+        "number": number,
+        "wrong": WRONG,
+        "plan": plan.model_dump(mode="json"),
+    }
+
+    def train(network: nn.Module) -> None:
+        rows = corpus.queries(shown, seed=1000 + number, related=2, others=2, wrong=WRONG)
+        task = Taught(network, ("queries", "documents"), labels=ranknet)
+        fit_ranker(task, rows.words, corpus.documents[rows.candidates], None, plan, lab.device)
+
+    return lab.teacher("cross-ranker", recipe, lambda: CrossRanker(TOKENS), train)
+
+
+@torch.no_grad()
+def scores_of(network: nn.Module, queries: Queries, documents: Tensor, device: str, at_once: int = 20) -> Tensor:
+    """What a ranker says of all candidates.
+
+    Args:
+        network: The ranker.
+        queries: With their candidates.
+        documents: What the candidates are numbers of, ``(documents, words)``.
+        device: Where.
+        at_once: Queries in one batch.
+
+    Returns:
+        Scores ``(queries, candidates)``.
+    """
+    parts = zip(queries.words.split(at_once), queries.candidates.split(at_once), strict=True)
+    return torch.cat([network(words.to(device), documents[those].to(device)).cpu() for words, those in parts])
