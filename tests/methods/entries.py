@@ -14,6 +14,7 @@ from limbeck.methods.hidden import HiddenStateDistillation
 from limbeck.methods.ikd import InversionDistillation
 from limbeck.methods.imagination import Imagination
 from limbeck.methods.logits import LogitDistillation
+from limbeck.methods.margins import MarginDistillation
 from limbeck.methods.sinkd import SinkhornDistillation
 from limbeck.methods.taid import TemporallyAdaptiveDistillation
 from limbeck.signals import Signals, SparseLogits
@@ -73,6 +74,13 @@ def _logits(number: int) -> Sides:
     return Signals(logits=student.requires_grad_()), Signals(logits=teacher)
 
 
+def _scores(number: int) -> Sides:
+    student, teacher = _logits(number)
+    assert isinstance(student.logits, Tensor)
+    assert isinstance(teacher.logits, Tensor)
+    return Signals(logits=student.logits.detach()[:, 0].requires_grad_()), Signals(logits=teacher.logits[:, 0])
+
+
 def _states(number: int) -> Sides:
     generator = torch.Generator().manual_seed(7)
     student = torch.randn(number, 3, 4, generator=generator, dtype=torch.float64).requires_grad_()
@@ -125,6 +133,7 @@ ENTRIES: dict[type[Method], Entry] = {
         additive=False,
         why="it compares the positions of a batch with each other; and the plan's entropy moves its minimum",
     ),
+    MarginDistillation: Entry(MarginDistillation, _scores, best=_as_seen),
     HiddenStateDistillation: Entry(_hidden, _states),
     EmbeddingDistillation: Entry(lambda: _connected(EmbeddingDistillation(), _embeddings), _embeddings),
     InversionDistillation: Entry(_inversion, _maps, best=_as_seen),
