@@ -6,9 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from limbeck.methods.base import Method
+from limbeck.methods.dac import DistributionAdaptiveClipping
 from limbeck.methods.embedding import EmbeddingDistillation
 from limbeck.methods.hidden import HiddenStateDistillation
 from limbeck.methods.ikd import InversionDistillation
@@ -88,6 +89,18 @@ def _states(number: int) -> Sides:
     return Signals(hidden={"layers.0": student}), Signals(hidden={"layers.2": teacher})
 
 
+def _clipping() -> Method:
+    with torch.random.fork_rng():
+        torch.manual_seed(9)
+        method = DistributionAdaptiveClipping(top=4, hidden=8).double()
+    # What it reads of the student gives that no gradient, which numerical differences would see: it looks away.
+    first = method.network[0] if method.network else None
+    assert isinstance(first, nn.Linear)
+    with torch.no_grad():
+        first.weight[:, 4:] = 0.0
+    return method
+
+
 def _hidden() -> Method:
     return _connected(HiddenStateDistillation(pairs={"layers.0": "layers.2"}), _states)
 
@@ -133,6 +146,7 @@ ENTRIES: dict[type[Method], Entry] = {
         additive=False,
         why="it compares the positions of a batch with each other; and the plan's entropy moves its minimum",
     ),
+    DistributionAdaptiveClipping: Entry(_clipping, _logits),
     MarginDistillation: Entry(MarginDistillation, _scores, best=_as_seen),
     HiddenStateDistillation: Entry(_hidden, _states),
     EmbeddingDistillation: Entry(lambda: _connected(EmbeddingDistillation(), _embeddings), _embeddings),
