@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from limbeck.systems.findings import Role
@@ -20,6 +20,7 @@ class Arm:
         method: Settings of a method (:func:`~limbeck.methods.find.make_method`); None without a teacher.
         cross_entropy: Weight of the data's own words.
         description: What a reader should know.
+        options: What the system itself does differently.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Arm:
     method: Mapping[str, Any] | None = None
     cross_entropy: float = 0.0
     description: str = ""
+    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 def logits(divergence: str, **options: Any) -> dict[str, Any]:

@@ -65,10 +65,10 @@ def likelihood(
     return found if teacher is None else [*found, Column(KL.name + where, KL, values[:, [2, 1]])]
 
 
-def samples_of(model: Any, splits: Splits, number: int, *, seed: int) -> list[list[int]]:
+def samples_of(model: Any, splits: Splits, number: int, *, seed: int, top_k: int = 0) -> list[list[int]]:
     """Texts that a model writes of itself, with their start."""
     start = splits.vocabulary.start
-    return [[start, *ids] for ids in write(model, [[start]] * number, seed=seed)]
+    return [[start, *ids] for ids in write(model, [[start]] * number, seed=seed, top_k=top_k)]
 
 
 def quality(language: Language, samples: Sequence[Sequence[int]]) -> list[Column]:

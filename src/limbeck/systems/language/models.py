@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import GPT2Config, GPT2LMHeadModel
+from transformers.modeling_outputs import CausalLMOutput
 
 from limbeck.data.batching import pad_ids
 from limbeck.models.quiet import quiet_transformers
@@ -25,11 +26,40 @@ class Shape:
         width: Of its hidden states.
         layers: How many.
         heads: Of each attention.
+        family: A GPT, or a recurrent network, which has no heads.
     """
 
     width: int
     layers: int = 1
     heads: int = 2
+    family: Literal["gpt", "gru"] = "gpt"
+
+
+class TinyGRU(nn.Module):
+    """A recurrent language model that is called like one of `transformers`, and gives logits alone.
+
+    Args:
+        shape: Its size.
+        words: How many words it knows.
+    """
+
+    def __init__(self, shape: Shape, words: int) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(words, shape.width)
+        self.recurrence = nn.GRU(shape.width, shape.width, shape.layers, batch_first=True)
+        self.head = nn.Linear(shape.width, words, bias=False)
+        self.head.weight = self.embedding.weight
+        nn.init.normal_(self.embedding.weight, std=0.02)
+
+    def forward(self, input_ids: Tensor, **_: Any) -> CausalLMOutput:
+        """Logits; padding on the right changes nothing before it."""
+        states, _ = self.recurrence(self.embedding(input_ids))
+        return CausalLMOutput(logits=self.head(states))
+
+
+def tiny_model(shape: Shape, vocabulary: Vocabulary) -> Any:
+    """A language model of a shape, with weights from the current random state."""
+    return tiny_gpt(shape, vocabulary) if shape.family == "gpt" else TinyGRU(shape, len(vocabulary))
 
 
 def tiny_gpt(shape: Shape, vocabulary: Vocabulary) -> Any:
@@ -64,7 +94,7 @@ def parameters_of(model: Any) -> int:
 
 @torch.no_grad()
 def write(
-    model: Any, prompts: list[list[int]], *, seed: int, sample: bool = True, temperature: float = 1.0, most: int = 40
+    model: Any, prompts: list[list[int]], *, seed: int, sample: bool = True, top_k: int = 0, most: int = 40
 ) -> list[list[int]]:
     """Let a model go on with prompts.
 
@@ -72,8 +102,8 @@ def write(
         model: In any mode; it writes in eval mode.
         prompts: Ids that it is given, at least one each.
         seed: Of the drawing.
-        sample: Draw from the whole distribution; off takes the likeliest word each time.
-        temperature: Of the drawing.
+        sample: Draw from the distribution; off takes the likeliest word each time.
+        top_k: Draw among the likeliest words only; 0 is among all.
         most: Words at most.
 
     Returns:
@@ -84,7 +114,7 @@ def write(
     ids, real = pad_ids(prompts, config.pad_token_id, side="left")
     was_training = model.training
     model.eval()
-    how: dict[str, Any] = {"temperature": temperature, "top_k": 0, "top_p": 1.0} if sample else {}
+    how: dict[str, Any] = {"temperature": 1.0, "top_k": top_k, "top_p": 1.0} if sample else {}
     with quiet_transformers(), torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(seed)
         written: Tensor = model.generate(

@@ -9,7 +9,7 @@ from limbeck.systems.lab import Lab
 from limbeck.systems.language.arms import Arm, Budget, logits
 from limbeck.systems.language.examples import Splits, all_words
 from limbeck.systems.language.models import Shape
-from limbeck.systems.language.teachers import Teacher
+from limbeck.systems.language.teachers import Teacher, long_budget
 from limbeck.systems.language.training import Job, run_all
 from limbeck.systems.registry import system
 from limbeck.world.language import Language
@@ -68,9 +68,8 @@ def taid(
     language = Language()
     splits = corpus(lab, language)
     budget = Budget(lab.pick(smoke=6, default=500, full=4000) if steps is None else steps, lr=lr)
-    long = Budget(lab.pick(smoke=6, default=3000, full=8000), lr=4e-3)
     teachers = [
-        Teacher(f"language-{size}", Shape(size, layers=2, heads=4), splits, long, lab.cache, lab.device)
+        Teacher(f"language-{size}", Shape(size, layers=2, heads=4), splits, long_budget(lab), lab.cache, lab.device)
         for size in teacher_widths
     ]
     findings = Findings()

@@ -14,7 +14,7 @@ from limbeck.distill.task import DistillTask
 from limbeck.systems.lab import Lab
 from limbeck.systems.language.arms import Budget
 from limbeck.systems.language.examples import Splits
-from limbeck.systems.language.models import Shape, tiny_gpt
+from limbeck.systems.language.models import Shape, tiny_model
 from limbeck.systems.translation.device import accelerator_on
 from limbeck.training.loop import fit
 from limbeck.training.plan import Plan
@@ -53,12 +53,17 @@ class Teacher:
             "train": _digest(self.splits.train),
             "words": len(self.splits.vocabulary),
         }
-        return lab.teacher(self.name, recipe, lambda: tiny_gpt(self.shape, self.splits.vocabulary), self._train)
+        return lab.teacher(self.name, recipe, lambda: tiny_model(self.shape, self.splits.vocabulary), self._train)
 
     def _train(self, model: Any) -> None:
         task = DistillTask("causal-lm", model, None, None, cross_entropy=1.0)
         loader = self.splits.loader(self.splits.train, self.budget.batch_size)
         fit(task, loader.loader(), plan_of(self.budget), accelerator=accelerator_on(self.device), progress=False)
+
+
+def long_budget(lab: Lab) -> Budget:
+    """What a teacher of the whole language gets, the same in every system, so that they share it."""
+    return Budget(lab.pick(smoke=6, default=3000, full=8000), lr=4e-3)
 
 
 def plan_of(budget: Budget, seed: int = 0) -> Plan:

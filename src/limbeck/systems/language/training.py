@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from limbeck.distill.sampling import StudentSampler
 from limbeck.distill.task import DistillTask, MethodClock, live_teacher
 from limbeck.methods.find import make_method
 from limbeck.systems.findings import Findings
@@ -14,7 +15,7 @@ from limbeck.systems.lab import Lab
 from limbeck.systems.language.arms import Arm, Budget
 from limbeck.systems.language.examples import Splits
 from limbeck.systems.language.measures import Column, liked_by, likelihood, quality, samples_of
-from limbeck.systems.language.models import Shape, parameters_of, tiny_gpt
+from limbeck.systems.language.models import Shape, parameters_of, tiny_model
 from limbeck.systems.language.teachers import Teacher, plan_of
 from limbeck.systems.translation.device import accelerator_on
 from limbeck.training.callbacks import Callback
@@ -76,7 +77,14 @@ def run_job(job: Job) -> Measured:
     return Measured(measured(job, student, teacher), spent, parameters_of(student))
 
 
-def train(job: Job, teacher: Any, *callbacks: Callback, loader: Any = None) -> tuple[Any, dict[str, float]]:
+def train(
+    job: Job,
+    teacher: Any,
+    *callbacks: Callback,
+    loader: Any = None,
+    sampler: StudentSampler | None = None,
+    student: Any = None,
+) -> tuple[Any, dict[str, float]]:
     """Train the student of a job.
 
     Args:
@@ -84,14 +92,15 @@ def train(job: Job, teacher: Any, *callbacks: Callback, loader: Any = None) -> t
         teacher: The teacher's model; it is not asked where the arm has no method.
         callbacks: Told what happens.
         loader: Batches; by default the training split's.
+        sampler: Lets the student write some of them.
+        student: Learns; by default a new one, or a copy of what the job starts from.
 
     Returns:
         The student with its last weights, and what the training took.
     """
     set_seed(job.seed)
-    student = tiny_gpt(job.shape, job.splits.vocabulary).to(job.teacher.device)
-    if job.start_from is not None:
-        student.load_state_dict(job.start_from.get().state_dict())
+    if student is None:
+        student = new_student(job)
     method = None if job.arm.method is None else make_method(job.arm.method)
     task = DistillTask(
         "causal-lm",
@@ -99,6 +108,7 @@ def train(job: Job, teacher: Any, *callbacks: Callback, loader: Any = None) -> t
         None if method is None else live_teacher(teacher, "causal-lm", method),
         method,
         cross_entropy=job.arm.cross_entropy,
+        sampler=sampler,
     )
     if loader is None:
         loader = job.splits.loader(job.splits.train, job.budget.batch_size).loader(seed=job.seed)
@@ -117,10 +127,18 @@ def train(job: Job, teacher: Any, *callbacks: Callback, loader: Any = None) -> t
     }
 
 
-def measured(job: Job, model: Any, teacher: Any) -> list[Column]:
+def new_student(job: Job) -> Any:
+    """The student before its training."""
+    student = tiny_model(job.shape, job.splits.vocabulary).to(job.teacher.device)
+    if job.start_from is not None:
+        student.load_state_dict(job.start_from.get().state_dict())
+    return student
+
+
+def measured(job: Job, model: Any, teacher: Any, *, top_k: int = 0) -> list[Column]:
     """Likelihood of held-out texts, and the quality of samples."""
     examples = job.splits.test if job.judged_by == "test" else job.splits.val
-    samples = samples_of(model, job.splits, job.samples, seed=job.seed)
+    samples = samples_of(model, job.splits, job.samples, seed=job.seed, top_k=top_k)
     return [
         *likelihood(model, teacher, job.splits, examples),
         *quality(job.language, samples),
