@@ -84,7 +84,13 @@ class Metric(abc.ABC):
             for name, value in written.items()
             if name != "metric"
         }
-        for module in ("ambiguity", "meteor", "metrics", "modes"):  # where the library's own register themselves
+        for module in (
+            "ambiguity",
+            "meteor",
+            "metrics",
+            "modes",
+            "perplexity",
+        ):  # where the library's own register themselves
             importlib.import_module(f"limbeck.evaluation.{module}")
         try:
             return Metric._known[written["metric"]](**settings)
