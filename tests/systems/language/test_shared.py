@@ -92,7 +92,7 @@ def test_an_arm_without_a_method_does_not_ask_the_teacher(cache: Path) -> None:
 
 
 def test_a_job_is_the_same_each_time_and_another_with_another_arm(cache: Path) -> None:
-    first, again = (train(one, one.teacher.get())[0] for one in (job(KL, cache), job(KL, cache)))
+    first, again = (train(one, one.ask())[0] for one in (job(KL, cache), job(KL, cache)))
     assert same(first, again)
     assert not same(first, train(job(CE, cache), None)[0])
 

@@ -35,7 +35,7 @@ class Shares(Callback):
 def shares(name: str, cache: Path, steps: int = 20) -> list[float]:
     arm = next(arm for arm in ARMS if arm.name == name)
     one, notes = job(arm, cache, steps=steps), Shares()
-    train(one, one.teacher.get(), notes)
+    train(one, one.ask(), notes)
     return notes.seen
 
 

@@ -115,7 +115,7 @@ def corpus(lab: Lab, language: Language, noise: float) -> Splits:
 
 def run_job(job: Job) -> Measured:
     """One arm with one seed."""
-    teacher = job.teacher.get()
+    teacher = job.ask()
     if job.arm.role == "teacher":
         return Measured(_measured(job, teacher, teacher), {}, parameters_of(teacher))
     sampler = None

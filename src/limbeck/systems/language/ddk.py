@@ -120,7 +120,7 @@ def _two_topics(domains: Domains) -> Splits:
 
 def run_job(job: Job) -> Measured:
     """One arm with one seed."""
-    teacher, domains, options = job.teacher.get(), job.splits, job.arm.options
+    teacher, domains, options = job.ask(), job.splits, job.arm.options
     assert isinstance(domains, Domains)
     student = new_student(job)
     if options.get("untrained"):

@@ -154,7 +154,7 @@ def _equal_cost(budget: Budget, scored: int, width: int, models: tuple[object, o
 
 def run_job(job: Job) -> Measured:
     """One arm with one seed, judged by texts of the language alone."""
-    student, spent = train(job, job.teacher.get() if job.arm.method else None)
+    student, spent = train(job, job.ask() if job.arm.method else None)
     examples = job.splits.test if job.judged_by == "test" else job.splits.val
     columns: list[Column] = likelihood(student, None, job.splits, examples)
     return Measured(columns, spent, parameters_of(student))

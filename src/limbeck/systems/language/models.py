@@ -14,7 +14,7 @@ from limbeck.data.batching import pad_ids
 from limbeck.models.quiet import quiet_transformers
 from limbeck.world.language.vocabulary import Vocabulary
 
-LONGEST = 48
+LONGEST = 64
 """Tokens that a model reads at most."""
 
 

@@ -105,7 +105,7 @@ def topkld(
 
 def run_job(job: Job) -> Measured:
     """One arm with one seed."""
-    teacher, options = job.teacher.get(), job.arm.options
+    teacher, options = job.ask(), job.arm.options
     if job.arm.role == "teacher":
         return Measured(_columns(job, teacher, teacher, 16), {}, parameters_of(teacher))
     student = quantize(new_student(job), options["bits"])

@@ -35,10 +35,11 @@ class Job:
         splits: What it learns from and is judged by.
         budget: For how long it is trained.
         language: Judges its samples.
-        teacher: Teaches it, or judges it beside.
+        teacher: Teaches it, or judges it beside; None where no model does.
         samples: How many it writes to be judged by.
         judged_by: The held-out split: ``"test"``, or ``"val"`` while something is still being chosen.
         start_from: A model that it begins as; None begins with random weights.
+        device: A torch device; the teacher's where there is one.
     """
 
     arm: Arm
@@ -47,10 +48,20 @@ class Job:
     splits: Splits
     budget: Budget
     language: Language
-    teacher: Teacher
+    teacher: Teacher | None
     samples: int
     judged_by: str = "test"
     start_from: Teacher | None = None
+    device: str = "cpu"
+
+    def ask(self) -> Any:
+        """The teacher's model."""
+        return None if self.teacher is None else self.teacher.get()
+
+    @property
+    def place(self) -> str:
+        """The device that it is trained on."""
+        return self.device if self.teacher is None else self.teacher.device
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +81,7 @@ class Measured:
 
 def run_job(job: Job) -> Measured:
     """Train an arm, or take the teacher as it is, and measure it."""
-    teacher = job.teacher.get()
+    teacher = job.ask()
     if job.arm.role == "teacher":
         return Measured(measured(job, teacher, teacher), {}, parameters_of(teacher))
     student, spent = train(job, teacher)
@@ -117,7 +128,7 @@ def train(
         loader,
         plan_of(job.budget, job.seed),
         callbacks=[MethodClock(), *callbacks],
-        accelerator=accelerator_on(job.teacher.device),
+        accelerator=accelerator_on(job.place),
         progress=False,
     )
     return student, {
@@ -129,7 +140,7 @@ def train(
 
 def new_student(job: Job) -> Any:
     """The student before its training."""
-    student = tiny_model(job.shape, job.splits.vocabulary).to(job.teacher.device)
+    student = tiny_model(job.shape, job.splits.vocabulary).to(job.place)
     if job.start_from is not None:
         student.load_state_dict(job.start_from.get().state_dict())
     return student
@@ -163,7 +174,7 @@ def run_all(
         workers: Processes; None takes what the machine has.
         run: Does one.
     """
-    for teacher in {id(job.teacher): job.teacher for job in jobs}.values():
+    for teacher in {id(job.teacher): job.teacher for job in jobs if job.teacher}.values():
         teacher.get(lab)  # trained once, before several processes would each train it
     used = default_workers(lab.device, len(jobs)) if workers is None else workers
     found: dict[int, Measured] = {}
