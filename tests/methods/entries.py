@@ -14,9 +14,11 @@ from limbeck.methods.embedding import EmbeddingDistillation
 from limbeck.methods.hidden import HiddenStateDistillation
 from limbeck.methods.ikd import InversionDistillation
 from limbeck.methods.imagination import Imagination
+from limbeck.methods.logit_mse import LogitRegression
 from limbeck.methods.logits import LogitDistillation
 from limbeck.methods.margins import MarginDistillation
 from limbeck.methods.sinkd import SinkhornDistillation
+from limbeck.methods.swing import SwingDistillation
 from limbeck.methods.taid import TemporallyAdaptiveDistillation
 from limbeck.signals import Signals, SparseLogits
 from tests.methods.toys import generated_maps, real_maps, vision
@@ -147,7 +149,9 @@ ENTRIES: dict[type[Method], Entry] = {
         why="it compares the positions of a batch with each other; and the plan's entropy moves its minimum",
     ),
     DistributionAdaptiveClipping: Entry(_clipping, _logits),
+    LogitRegression: Entry(LogitRegression, _logits, best=_as_seen),
     MarginDistillation: Entry(MarginDistillation, _scores, best=_as_seen),
+    SwingDistillation: Entry(lambda: SwingDistillation(noise=0.0, base=2.0), _logits, best=_as_seen),
     HiddenStateDistillation: Entry(_hidden, _states),
     EmbeddingDistillation: Entry(lambda: _connected(EmbeddingDistillation(), _embeddings), _embeddings),
     InversionDistillation: Entry(_inversion, _maps, best=_as_seen),

@@ -1,4 +1,4 @@
-"""How rankers are trained and asked."""
+"""How rankers and comparers of sentences are trained and asked."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from torch import Tensor, nn
 
 from limbeck.systems.lab import Lab
 from limbeck.systems.retrieval.corpus import TOKENS, Corpus, Queries
+from limbeck.systems.retrieval.embedders import CrossComparer
+from limbeck.systems.retrieval.pairs import Pairs, pairs
 from limbeck.systems.retrieval.rankers import CrossRanker, ranknet
 from limbeck.systems.tables import Table
 from limbeck.systems.taught import Taught
@@ -16,6 +18,8 @@ from limbeck.training.plan import Plan
 
 WRONG = 0.2
 """Share of queries for whom another document than the right one is labelled."""
+WRONG_PAIRS = 0.1
+"""Share of training pairs whose label is turned round."""
 
 
 def fit_ranker(
@@ -81,3 +85,34 @@ def scores_of(network: nn.Module, queries: Queries, documents: Tensor, device: s
     """
     parts = zip(queries.words.split(at_once), queries.candidates.split(at_once), strict=True)
     return torch.cat([network(words.to(device), documents[those].to(device)).cpu() for words, those in parts])
+
+
+def comparer_teacher(lab: Lab, shown: int) -> nn.Module:
+    """A cross-encoder of sentence pairs, trained on labels.
+
+    Args:
+        lab: Keeps it.
+        shown: How many pairs it learns from, the first of the split.
+    """
+    steps = lab.pick(smoke=4, default=1500, full=8000)
+    plan = Plan(lr=1e-3, weight_decay=0.01, clip=1.0, max_steps=steps, schedule="cosine", warmup=steps // 20)
+    recipe = {
+        "network": "cross-encoder 2 x 64",
+        "pairs": shown,
+        "wrong": WRONG_PAIRS,
+        "plan": plan.model_dump(mode="json"),
+    }
+
+    def train(network: nn.Module) -> None:
+        data = pairs("train", shown, seed=1000, wrong=WRONG_PAIRS)
+        loader = Table(first=data.first, second=data.second, labels=data.labels).batches(32)
+        fit(Taught(network, ("first", "second")), loader, plan, accelerator=accelerator_on(lab.device), progress=False)
+
+    return lab.teacher("cross-comparer", recipe, CrossComparer, train)
+
+
+@torch.no_grad()
+def logits_of(network: nn.Module, those: Pairs, device: str) -> Tensor:
+    """What a comparer says of pairs, ``(pairs, 2)``."""
+    parts = zip(those.first.split(500), those.second.split(500), strict=True)
+    return torch.cat([network(first.to(device), second.to(device)).cpu() for first, second in parts])
