@@ -24,7 +24,10 @@ from transformers import (
     T5ForConditionalGeneration,
 )
 
-WORDS = "a the red blue dog cat house tree sees likes finds near far and runs sleeps good bad film".split()
+from limbeck.models.quiet import quiet_transformers
+
+TEXT = "a the red blue dog cat house tree sees likes finds near far and runs sleeps good bad film"
+WORDS = TEXT.split()
 TEMPLATE = (
     "{% for message in messages %}{{ message['role'] }} {{ message['content'] }} </s> {% endfor %}"
     "{% if add_generation_prompt %}assistant {% endif %}"
@@ -107,7 +110,8 @@ MODELS = {
 
 
 def save(model: PreTrainedModel, folder: Path, *, marks: bool = False) -> Path:
-    model.save_pretrained(folder)
+    with quiet_transformers():
+        model.save_pretrained(folder)
     tokenizer(marks=marks).save_pretrained(folder)
     return folder
 

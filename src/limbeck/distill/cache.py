@@ -87,4 +87,8 @@ def open_store(config: DistillConfig, splits: Splits, method: Method) -> StoredT
         template=splits.template,
         rows=sum(len(split.examples) for split in splits.distinct()),
     )
+    # Now, and not when an epoch comes to the row that has changed.
+    for split in splits.distinct():
+        for batch in split.loader(shuffle=False):
+            store.check_batch(batch)
     return store

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 import transformers
 from transformers import PreTrainedModel
 
@@ -134,6 +135,28 @@ def check_vocabularies(teacher: PreTrainedModel, student: PreTrainedModel, task:
             f"the teacher's {name} is {theirs}, the student's {ours}: logits of different classes cannot be compared; "
             "take a student of the same tokenizer and labels"
         )
+
+
+@torch.no_grad()
+def check_causal(model: PreTrainedModel, name: str) -> None:
+    """Refuse a language model that looks ahead: it would be taught, and teach, to copy what it shall predict.
+
+    Args:
+        model: Called on a few tokens, of which the last is changed.
+        name: For the message.
+
+    Raises:
+        LimbeckError: What it says of the first tokens depends on the last.
+    """
+    was_training = model.training
+    ids = torch.arange(4, device=model.device)[None] % model.config.get_text_config().vocab_size
+    other = ids.clone()
+    other[0, -1] = ids[0, 0]
+    first, second = (model.eval()(input_ids=one, use_cache=False).logits[0, :-1] for one in (ids, other))
+    model.train(was_training)
+    # The first tokens go through the same operations on the same numbers, so that hardly a bit may differ.
+    if (first - second).abs().max() > 1e-5 * first.abs().max():
+        raise LimbeckError(f"{name}: a {type(model).__name__} that sees the tokens that it shall predict; not causal")
 
 
 def _load(loader: Any, name: str, **how: Any) -> Any:

@@ -14,7 +14,7 @@ from limbeck.batch import Batch
 from limbeck.distill.batches import Collator, ExampleLoader
 from limbeck.distill.config import DistillConfig
 from limbeck.distill.examples import Encoder, Example, class_names, packed
-from limbeck.distill.models import adapted, check_vocabularies, load_model, load_tokenizer, make_student
+from limbeck.distill.models import adapted, check_causal, check_vocabularies, load_model, load_tokenizer, make_student
 from limbeck.distill.rows import Row, read_rows
 from limbeck.distill.sampling import StudentSampler
 from limbeck.distill.task import DistillTask, live_teacher
@@ -140,6 +140,10 @@ def prepare(config: DistillConfig) -> Ready:
     name_classes(student, splits.labels)
     if teacher is not None:
         check_vocabularies(teacher, student, config.task)
+    if config.task == "causal-lm":
+        check_causal(student, config.student.name or "the student")
+        if teacher is not None:
+            check_causal(teacher, config.teacher)
     check_lengths(student, splits)
     if config.gradient_checkpointing:
         student.gradient_checkpointing_enable()

@@ -131,10 +131,7 @@ class StoredTeacher:
         mask = self._mask(batch, len(rows))
         found = self._index.find(rows, self.folder)
         if self.check_rows:
-            changed = self._index.hashes[found] != row_hashes(batch, self.description.seen)
-            if changed.any():
-                row = int(rows[changed][0])
-                raise LimbeckError(f"{self.folder}: row {row} of the data is not what the teacher saw; it has changed")
+            self.check_batch(batch)
         lengths = counted_lengths(mask)
         shards, inside = self._index.shard[found], self._index.place[found]
         places = lengths.cumsum(0) - lengths  # where each row's positions begin among those of the batch
@@ -161,6 +158,21 @@ class StoredTeacher:
             where = mask if per == "position" else torch.ones(len(rows), dtype=torch.bool)
             hidden[name] = _spread(values, where, 0.0).to(device)
         return Signals(logits=logits, hidden=hidden, mask=batch.get("mask"))
+
+    def check_batch(self, batch: Batch) -> None:
+        """Refuse rows that are not what the teacher saw, without reading what it said of them.
+
+        Args:
+            batch: As in :meth:`__call__`.
+
+        Raises:
+            LimbeckError: A row is not in the store, or has changed; it is named.
+        """
+        rows = rows_of(batch)
+        changed = self._index.hashes[self._index.find(rows, self.folder)] != row_hashes(batch, self.description.seen)
+        if changed.any():
+            row = int(rows[changed][0])
+            raise LimbeckError(f"{self.folder}: row {row} of the data is not what the teacher saw; it has changed")
 
     def _mask(self, batch: Batch, rows: int) -> Tensor:
         if self.description.counted == "row":

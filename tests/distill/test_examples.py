@@ -1,0 +1,120 @@
+"""What of a row is read, what is learnt, and what a wrong row is told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from limbeck.distill.batches import Collator
+from limbeck.distill.config import Data, TaskName
+from limbeck.distill.examples import Encoder, Example, packed
+from limbeck.distill.rows import Row
+from limbeck.errors import LimbeckError
+from limbeck.losses.cross_entropy import IGNORED
+from tests.distill.toys import causal, tokenizer
+
+END = 1
+
+
+def encoded(task: TaskName, values: dict[str, Any], *, labels: tuple[str, ...] = (), **data: Any) -> Example:
+    settings = Data(train="unused.jsonl", **data)  # type: ignore[arg-type]
+    (example,) = Encoder(task, settings, tokenizer(marks=task != "causal-lm"), labels)([Row(values, "here")])
+    return example
+
+
+def ids(text: str) -> list[int]:
+    found: list[int] = tokenizer().convert_tokens_to_ids(text.split())
+    return found
+
+
+def test_text_is_learnt_from_the_second_token_to_the_end_mark() -> None:
+    example = encoded("causal-lm", {"text": "the dog sleeps"})
+    assert example.input_ids == [*ids("the dog sleeps"), END]
+    assert example.targets == [*ids("dog sleeps"), END, IGNORED]
+
+
+def test_of_a_completion_only_its_own_tokens_are_learnt() -> None:
+    example = encoded("causal-lm", {"prompt": "the dog", "completion": "sees a cat"})
+    assert example.input_ids == [*ids("the dog sees a cat"), END]
+    # The last token of the prompt predicts the first of the completion: the mask is made after the shift.
+    assert example.targets == [IGNORED, *ids("sees a cat"), END, IGNORED]
+
+
+@pytest.mark.parametrize(
+    ("most", "kept", "learnt"),
+    [(5, "dog sees a cat", "sees a cat"), (3, "dog sees a", "sees a"), (2, "dog sees", "sees")],
+)
+def test_a_long_prompt_is_cut_at_its_beginning(most: int, kept: str, learnt: str) -> None:
+    example = encoded("causal-lm", {"prompt": "the red dog", "completion": "sees a cat"}, max_length=most)
+    assert example.input_ids[: len(ids(kept))] == ids(kept)
+    assert [target for target in example.targets if target not in (IGNORED, END)] == ids(learnt)
+
+
+def test_of_a_dialogue_only_the_assistant_is_learnt() -> None:
+    messages = [
+        {"role": "user", "content": "the dog"},
+        {"role": "assistant", "content": "sleeps"},
+        {"role": "user", "content": "a cat"},
+        {"role": "assistant", "content": "runs far"},
+    ]
+    example = encoded("causal-lm", {"messages": messages})
+    learnt = [target for target in example.targets if target != IGNORED]
+    assert learnt == [*ids("sleeps"), END, *ids("runs far"), END]
+    at = example.targets.index(ids("sleeps")[0])
+    assert tokenizer().convert_ids_to_tokens(example.input_ids[at]) == "assistant"
+
+
+def test_a_word_of_a_token_classification_is_judged_once() -> None:
+    example = encoded("token-classification", {"tokens": ["the", "dog"], "labels": ["O", "B"]}, labels=("B", "O"))
+    assert example.targets == [IGNORED, 1, 0, IGNORED]
+
+
+@pytest.mark.parametrize(
+    ("task", "values", "message"),
+    [
+        ("causal-lm", {"txt": "a dog"}, "here: no column 'text'; did you mean 'txt'?"),
+        ("causal-lm", {"text": 3}, "here: column 'text' is 3, expected text"),
+        ("causal-lm", {"text": "  "}, "here: column 'text' is empty"),
+        ("causal-lm", {"prompt": "a dog", "completion": ""}, "here: column 'completion' is empty"),
+        ("causal-lm", {"messages": [{"role": "user", "content": "a"}]}, "here: no message of the role 'assistant'"),
+        ("causal-lm", {"messages": ["a dog"]}, "here: a message is 'a dog', expected 'role' and 'content'"),
+        ("seq2seq", {"source": "a dog"}, "here: no column 'target'"),
+        ("sequence-classification", {"text": "a dog", "label": "maybe"}, "here: no class 'maybe'"),
+        ("token-classification", {"tokens": ["a"], "labels": []}, "here: 1 tokens and 0 labels"),
+    ],
+)
+def test_a_wrong_row_is_told_by_its_place(task: TaskName, values: dict[str, Any], message: str) -> None:
+    with pytest.raises(LimbeckError) as caught:
+        encoded(task, values, labels=("no", "yes"))
+    assert str(caught.value).startswith(message)
+
+
+def test_what_is_too_long_can_be_an_error() -> None:
+    with pytest.raises(LimbeckError, match=r"here: 4 tokens, and data\.max_length is 3"):
+        encoded("causal-lm", {"text": "the dog sleeps"}, max_length=3, long="error")
+
+
+def test_packed_rows_do_not_see_one_another() -> None:
+    """The logits of each row are those that it has alone; and what is counted is the same."""
+    torch.manual_seed(0)
+    model = causal().eval()
+    alone = [encoded("causal-lm", {"text": text}) for text in ("the dog sleeps", "a red cat sees the house", "a dog")]
+    (first, second) = packed(alone, max_length=12)
+    assert (first.starts, len(second.input_ids)) == ((0, 4), 3)
+    batch = Collator("causal-lm", 0, pack=True)([(0, first), (1, second)])
+    with torch.no_grad():
+        found = model(input_ids=batch["input_ids"], position_ids=batch["position_ids"], use_cache=False).logits
+        places = [(0, 0), (0, 4), (1, 0)]
+        for example, (row, start) in zip(alone, places, strict=True):
+            expected = model(input_ids=torch.tensor([example.input_ids])).logits[0]
+            torch.testing.assert_close(found[row, start : start + len(expected)], expected)
+            targets = batch["targets"][row, start : start + len(expected)]
+            assert targets.tolist() == example.targets
+
+
+def test_a_template_that_is_absent_is_told(tmp_path: Path) -> None:
+    with pytest.raises(LimbeckError, match=r"data\.template: no such file"):
+        encoded("causal-lm", {"text": "a dog"}, template=tmp_path / "none.jinja")

@@ -1,0 +1,71 @@
+"""Files of rows, right and wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from limbeck.distill.config import DataFile
+from limbeck.distill.rows import read_rows
+from limbeck.errors import LimbeckError
+
+VALUES = [{"text": "ein Hund, der schläft", "label": "1"}, {"text": 'a "red" cat', "label": "0"}]
+
+
+def written(path: Path) -> Path:
+    import pandas
+
+    frame = pandas.DataFrame(VALUES)
+    if path.suffix == ".jsonl":
+        frame.to_json(path, orient="records", lines=True, force_ascii=False)
+    elif path.suffix == ".csv":
+        frame.to_csv(path, index=False)
+    elif path.suffix == ".tsv":
+        path.write_text("".join("\t".join(row) + "\n" for row in (("text", "label"), *(v.values() for v in VALUES))))
+    else:
+        frame.to_parquet(path)
+    return path
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".csv", ".tsv", ".parquet"])
+def test_every_format_gives_the_same_rows(tmp_path: Path, suffix: str) -> None:
+    rows = read_rows(DataFile(file=written(tmp_path / f"data{suffix}")))
+    assert [dict(row.values) for row in rows] == VALUES
+    assert read_rows(DataFile(file=tmp_path / f"data{suffix}", rows=1))[0].values == VALUES[0]
+
+
+def test_a_table_without_names_is_given_them(tmp_path: Path) -> None:
+    path = tmp_path / "data.tsv"
+    path.write_text("good film\t1")
+    (row,) = read_rows(DataFile(file=path, header=["text", "label"]))
+    assert row.values == {"text": "good film", "label": "1"}
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.jsonl", '{"text": "a"}\n{"text": "b"\n', "a.jsonl, line 2: not JSON"),
+        ("a.jsonl", "[1, 2]\n", "a.jsonl, line 1: got [1, 2], expected an object"),
+        ("a.jsonl", "", "has no rows"),
+        ("a.csv", "text,label\na,1,2\n", "a.csv, line 2: 3 cells, expected 2 (text, label)"),
+        ("a.csv", 'text\n"a', "a.csv, line 2: unexpected end of data"),
+        ("a.tsv", "text\tlabel\nalone\n", "a.tsv, line 2: 1 cells, expected 2"),
+        ("a.parquet", "no table", "a.parquet: "),
+        ("a.txt", "a", "got the format '.txt', possible: .jsonl, .csv, .tsv, .parquet"),
+    ],
+)
+def test_a_wrong_file_is_told_by_its_line(tmp_path: Path, name: str, content: str, message: str) -> None:
+    (tmp_path / name).write_text(content)
+    with pytest.raises(LimbeckError) as caught:
+        read_rows(DataFile(file=tmp_path / name))
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_is_absent_and_bytes_that_are_no_text(tmp_path: Path) -> None:
+    with pytest.raises(LimbeckError, match="no such file"):
+        read_rows(DataFile(file=tmp_path / "none.jsonl"))
+    (tmp_path / "bytes.jsonl").write_bytes(b'{"text": "a"}\n{"text": "\xff"}\n')
+    with pytest.raises(LimbeckError, match="line 2: not UTF-8"):
+        read_rows(DataFile(file=tmp_path / "bytes.jsonl"))
