@@ -151,7 +151,7 @@ ENTRIES: dict[type[Method], Entry] = {
     DistributionAdaptiveClipping: Entry(_clipping, _logits),
     LogitRegression: Entry(LogitRegression, _logits, best=_as_seen),
     MarginDistillation: Entry(MarginDistillation, _scores, best=_as_seen),
-    SwingDistillation: Entry(lambda: SwingDistillation(noise=0.0, base=2.0), _logits, best=_as_seen),
+    SwingDistillation: Entry(lambda: SwingDistillation(noise=0.0, base=2.0), _logits),
     HiddenStateDistillation: Entry(_hidden, _states),
     EmbeddingDistillation: Entry(lambda: _connected(EmbeddingDistillation(), _embeddings), _embeddings),
     InversionDistillation: Entry(_inversion, _maps, best=_as_seen),
