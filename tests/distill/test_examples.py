@@ -26,8 +26,8 @@ def encoded(task: TaskName, values: dict[str, Any], *, labels: tuple[str, ...] =
 
 
 def ids(text: str) -> list[int]:
-    found: list[int] = tokenizer().convert_tokens_to_ids(text.split())
-    return found
+    made = tokenizer()
+    return [made.convert_tokens_to_ids(word) for word in text.split()]
 
 
 def test_text_is_learnt_from_the_second_token_to_the_end_mark() -> None:

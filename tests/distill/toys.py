@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,9 +38,9 @@ def tokenizer(*, marks: bool = False) -> PreTrainedTokenizerFast:
     """One token a word; with marks, every sequence begins and ends with one."""
     names = ["<pad>", "</s>", "<unk>", "<s>", "user", "assistant", *WORDS]
     made = Tokenizer(models.WordLevel({name: at for at, name in enumerate(names)}, unk_token="<unk>"))
-    made.pre_tokenizer = pre_tokenizers.WhitespaceSplit()  # type: ignore[assignment]
+    made.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     if marks:
-        made.post_processor = processors.TemplateProcessing(  # type: ignore[assignment]
+        made.post_processor = processors.TemplateProcessing(
             single="<s> $A </s>", pair="<s> $A </s> $B </s>", special_tokens=[("<s>", 3), ("</s>", 1)]
         )
     fast = PreTrainedTokenizerFast(
@@ -71,7 +71,7 @@ def causal(layers: int = 2, width: int = 16, **changes: Any) -> LlamaForCausalLM
 
 def seq2seq() -> T5ForConditionalGeneration:
     return T5ForConditionalGeneration(
-        T5Config(
+        T5Config(  # type: ignore[call-arg]
             vocab_size=len(tokenizer()),
             d_model=16,
             d_kv=4,
@@ -87,7 +87,7 @@ def seq2seq() -> T5ForConditionalGeneration:
 
 def bert(kind: type[PreTrainedModel] = BertModel, labels: int = 2, layers: int = 2, width: int = 16) -> PreTrainedModel:
     return kind(
-        BertConfig(
+        BertConfig(  # type: ignore[call-arg]
             vocab_size=len(tokenizer()),
             hidden_size=width,
             num_hidden_layers=layers,
@@ -100,7 +100,7 @@ def bert(kind: type[PreTrainedModel] = BertModel, labels: int = 2, layers: int =
     )
 
 
-MODELS = {
+MODELS: dict[str, Callable[[], PreTrainedModel]] = {
     "causal-lm": causal,
     "seq2seq": seq2seq,
     "sequence-classification": lambda: bert(BertForSequenceClassification),
@@ -148,7 +148,7 @@ def write_jsonl(path: Path, rows: Sequence[dict[str, Any]]) -> Path:
 def project(folder: Path, task: str = "causal-lm", **changes: Any) -> Path:
     """A folder with teacher, data and configuration; gives the configuration."""
     torch.manual_seed(0)
-    save(MODELS[task](), folder / "teacher", marks=task not in ("causal-lm",))  # type: ignore[no-untyped-call]
+    save(MODELS[task](), folder / "teacher", marks=task not in ("causal-lm",))
     write_jsonl(folder / "train.jsonl", rows(task))
     write_jsonl(folder / "val.jsonl", rows(task, 12, seed=1))
     config: dict[str, Any] = {

@@ -131,7 +131,7 @@ def test_a_stored_teacher_in_halves_stays_close(entry: Entry) -> None:
     method, (student, teacher) = entry.make().float(), entry.sides(NUMBER)
     learner = changed(student, lambda value: value.detach().float())
     whole, stored = (
-        method(learner, changed(teacher, lambda value, kind=kind: value.to(kind)), {})  # type: ignore[misc]
+        method(learner, changed(teacher, lambda value, kind=kind: value.to(kind)), {})
         for kind in (torch.float32, torch.float16)
     )
     for name, term in whole.items():
