@@ -14,7 +14,7 @@ from limbeck.distill.task import DistillTask
 from limbeck.systems.lab import Lab
 from limbeck.systems.language.arms import Budget
 from limbeck.systems.language.examples import Splits
-from limbeck.systems.language.models import Shape, tiny_model
+from limbeck.systems.language.models import LONGEST, Shape, tiny_model
 from limbeck.systems.translation.device import accelerator_on
 from limbeck.training.loop import fit
 from limbeck.training.plan import Plan
@@ -52,6 +52,7 @@ class Teacher:
             "budget": dataclasses.asdict(self.budget),
             "train": _digest(self.splits.train),
             "words": len(self.splits.vocabulary),
+            "longest": LONGEST,
         }
         return lab.teacher(self.name, recipe, lambda: tiny_model(self.shape, self.splits.vocabulary), self._train)
 
