@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 import transformers
+from transformers import BertForSequenceClassification
 
 from limbeck.distill.cache import cache_teacher
 from limbeck.distill.config import DistillConfig
@@ -17,7 +18,7 @@ from limbeck.distill.run import distill
 from limbeck.distill.task import model_inputs
 from limbeck.teachers.store.settings import StoreSettings
 from limbeck.training.callbacks import Callback, Progress
-from tests.distill.toys import MODELS, causal, project, rows, save, write_jsonl
+from tests.distill.toys import MODELS, bert, causal, project, rows, save, write_jsonl
 
 
 def configured(path: Path, *changes: str) -> DistillConfig:
@@ -88,6 +89,16 @@ def test_large_batches_and_accumulated_small_ones_are_one(tmp_path: Path) -> Non
     for name, value in ours.items():
         torch.testing.assert_close(theirs[name], value, rtol=1e-4, atol=1e-6)
     assert any(not torch.equal(value, before[name]) for name, value in ours.items())
+
+
+def test_without_a_method_the_labels_alone_are_learnt(tmp_path: Path) -> None:
+    """And no teacher is asked: its head need not fit the data."""
+    path = project(tmp_path, "sequence-classification", student="teacher", method=None, cross_entropy=1.0)
+    save(bert(BertForSequenceClassification, labels=5), tmp_path / "teacher", marks=True)
+    done = distill(configured(path, "plan.max_steps=60"), tmp_path / "run", progress=False)
+    assert done.metrics["student"]["accuracy"] > 0.9
+    assert done.metrics.keys() == {"student before", "student"}
+    assert transformers.AutoConfig.from_pretrained(done.model).id2label == {0: "no", 1: "yes"}
 
 
 class Stop(Callback):

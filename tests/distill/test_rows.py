@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,12 @@ def test_every_format_gives_the_same_rows(tmp_path: Path, suffix: str) -> None:
     rows = read_rows(DataFile(file=written(tmp_path / f"data{suffix}")))
     assert [dict(row.values) for row in rows] == VALUES
     assert read_rows(DataFile(file=tmp_path / f"data{suffix}", rows=1))[0].values == VALUES[0]
+
+
+def test_text_may_be_gzipped(tmp_path: Path) -> None:
+    plain = written(tmp_path / "data.csv")
+    (tmp_path / "data.csv.gz").write_bytes(gzip.compress(plain.read_bytes()))
+    assert [dict(row.values) for row in read_rows(DataFile(file=tmp_path / "data.csv.gz"))] == VALUES
 
 
 def test_a_table_without_names_is_given_them(tmp_path: Path) -> None:

@@ -49,6 +49,8 @@ def cache_teacher(
     """
     if config.task == "embedding":
         raise LimbeckError("a store keeps logits; sentence vectors are as quick to compute as to read")
+    if config.method is None:
+        raise LimbeckError("method: without one there is nothing that a store could serve")
     method = make_method(config.method)
     splits = read_splits(config)
     chosen = settings or StoreSettings()

@@ -68,7 +68,7 @@ class DataFile(Settings):
     """Where rows come from: a file, or a data set of the `datasets` library.
 
     Args:
-        file: ``.jsonl``, ``.csv``, ``.tsv`` or ``.parquet``, relative to the configuration file.
+        file: ``.jsonl``, ``.csv`` or ``.tsv``, gzipped or not, or ``.parquet``; relative to the configuration file.
         dataset: A name of the `datasets` library.
         subset: Its configuration.
         split: Its split.
@@ -157,7 +157,8 @@ class DistillConfig(Settings):
         student: Where the student comes from; a plain string is a folder or hub name.
         tokenizer: A folder or hub name; by default the teacher's.
         data: What is learnt from.
-        method: ``name`` (see `limbeck ls --methods`) and its own settings.
+        method: ``name`` and its own settings (:mod:`limbeck.methods`); null learns from the labels alone, which needs
+            ``cross_entropy`` and asks no teacher: the baseline, or how a teacher is fine-tuned.
         cross_entropy: Weight of the cross-entropy against the data's own labels; 0 leaves it out.
         sampling: Train on the student's own samples.
         batch_size: Sequences a batch.
@@ -176,7 +177,7 @@ class DistillConfig(Settings):
     student: StudentSettings
     tokenizer: str | None = None
     data: Data
-    method: dict[str, Any] = Field(default_factory=lambda: {"name": "logits"})
+    method: dict[str, Any] | None = Field(default_factory=lambda: {"name": "logits"})
     cross_entropy: Annotated[float, Field(ge=0)] = 0.0
     sampling: Sampling | None = None
     batch_size: Positive = 8
@@ -211,6 +212,8 @@ class DistillConfig(Settings):
             raise ValueError(f"'data.pack' is for causal-lm, got the task {self.task!r}")
         if self.sampling is not None and (self.task != "causal-lm" or self.store is not None or self.data.pack):
             raise ValueError("'sampling' is for causal-lm with a live teacher and without 'data.pack'")
+        if self.method is None and (not self.cross_entropy or self.store is not None):
+            raise ValueError("without a method there must be 'cross_entropy', and a 'store' has no use")
         if self.task == "embedding" and self.cross_entropy:
             raise ValueError("'cross_entropy' has no labels to learn from in the task 'embedding'")
         return self

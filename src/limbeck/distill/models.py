@@ -55,20 +55,24 @@ def load_model(name: str, task: TaskName, **how: Any) -> PreTrainedModel:
     return model
 
 
-def make_student(settings: StudentSettings, teacher: PreTrainedModel | None, config: DistillConfig) -> PreTrainedModel:
+def make_student(
+    settings: StudentSettings, teacher: PreTrainedModel | None, config: DistillConfig, classes: int = 0
+) -> PreTrainedModel:
     """The student, as its settings say.
 
     Args:
         settings: Where it comes from.
         teacher: Where it comes from the teacher; loaded if need be.
         config: Names teacher and task.
+        classes: How many the data has; a model without a head for so many gets a new one.
 
     Raises:
         LimbeckError: It cannot be made.
     """
+    head = {"num_labels": classes, "ignore_mismatched_sizes": True} if classes else {}
     if settings.name is not None:
-        return load_model(settings.name, config.task)
-    source = teacher if teacher is not None else load_model(config.teacher, config.task)
+        return load_model(settings.name, config.task, **head)
+    source = teacher if teacher is not None else load_model(config.teacher, config.task, **head)
     if settings.layers is not None:
         return inherit(source, settings.layers, settings.config)
     made = copy.deepcopy(source.config)

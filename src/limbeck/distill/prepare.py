@@ -129,14 +129,15 @@ def prepare(config: DistillConfig) -> Ready:
     Raises:
         LimbeckError: A part cannot be had, or the parts do not go together.
     """
-    method = make_method(config.method)
-    _check_method(method, config)
+    method = None if config.method is None else make_method(config.method)
+    if method is not None:
+        _check_method(method, config)
     splits = read_splits(config)
     set_seed(config.plan.seed)
-    teacher = load_teacher(config, splits.labels) if config.store is None else None
+    teacher = load_teacher(config, splits.labels) if config.store is None and method is not None else None
     # Its own seed: new weights shall not depend on whether the teacher is live or stored.
     set_seed(config.plan.seed)
-    student = make_student(config.student, teacher, config)
+    student = make_student(config.student, teacher, config, len(splits.labels))
     name_classes(student, splits.labels)
     if teacher is not None:
         check_vocabularies(teacher, student, config.task)
@@ -148,7 +149,7 @@ def prepare(config: DistillConfig) -> Ready:
     if config.gradient_checkpointing:
         student.gradient_checkpointing_enable()
     learner = student if config.student.lora is None else adapted(student, config.student.lora)
-    speaker = teacher_of(config, teacher, method, splits)
+    speaker = None if method is None else teacher_of(config, teacher, method, splits)
     sampler = None
     if config.sampling is not None:
         sampler = StudentSampler(config.sampling, splits.tokenizer, config.data.max_length)

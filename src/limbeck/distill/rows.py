@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 from limbeck.data.text import iterate_lines
@@ -74,12 +75,17 @@ def _rows(source: DataFile) -> Iterator[Row]:
     if source.file is None:
         return _data_set(source)
     readers = {".jsonl": _json_lines, ".csv": _table, ".tsv": _table, ".parquet": _parquet}
-    suffix = source.file.suffix.lower()
+    suffix = _format(source.file)
     if suffix not in readers:
         raise LimbeckError(f"{source.file}: got the format {suffix or 'without a name'!r}, possible: {_LISTED}")
     if not source.file.is_file():
         raise LimbeckError(f"no such file: {source.file}")
     return readers[suffix](source)
+
+
+def _format(path: Path) -> str:
+    """The ending that says what a file is; text may be gzipped."""
+    return (path.with_suffix("") if path.suffix.lower() == ".gz" else path).suffix.lower()
 
 
 def _json_lines(source: DataFile) -> Iterator[Row]:
@@ -100,7 +106,7 @@ def _json_lines(source: DataFile) -> Iterator[Row]:
 def _table(source: DataFile) -> Iterator[Row]:
     """CSV as spreadsheets write it; in TSV a quotation mark is a character like any other."""
     assert source.file is not None
-    tabs = source.file.suffix.lower() == ".tsv"
+    tabs = _format(source.file) == ".tsv"
     how: dict[str, Any] = {"delimiter": "\t", "quoting": csv.QUOTE_NONE} if tabs else {"strict": True}
     reader = csv.reader((f"{line}\n" for line in iterate_lines(source.file)), **how)
     try:

@@ -22,12 +22,13 @@ def validated(config: DistillConfig) -> list[str]:
     Raises:
         LimbeckError: Something is not possible; the message says what.
     """
-    method = make_method(config.method)
+    method = None if config.method is None else make_method(config.method)
     for name in (config.teacher, config.student.name):
         if name is not None and name.startswith(("/", "./", "../", "~")) and not Path(name).exists():
             raise LimbeckError(f"no such folder: {name}")
     splits = read_splits(config)
-    lines = [f"method: {config.method.get('name', 'logits')}, terms {', '.join(method.weights)}"]
+    terms = "none, labels alone" if method is None else f"{method.name}, terms {', '.join(method.weights)}"
+    lines = [f"method: {terms}"]
     for name, split in (("train", splits.train), ("val", splits.val), ("test", splits.test)):
         counted = counted_tokens(split.examples)
         lines.append(f"{name}: {len(split.examples):,} sequences, {split.tokens():,} tokens, {counted:,} to learn")
