@@ -82,7 +82,7 @@ def dac_kl(
     language = Language(topics=("question", "colour", "place"))
     splits = corpus(lab, language, noise)
     budget = Budget(lab.pick(smoke=4, default=300, full=3000) if steps is None else steps, lr=1e-2)
-    long = Budget(lab.pick(smoke=4, default=2500, full=8000), lr=4e-3)
+    long = Budget(lab.pick(smoke=4, default=2500, full=8000), lr=3e-3)
     teacher = Teacher("answers", Shape(96, layers=2, heads=4), splits, long, lab.cache, lab.device)
     findings, samples = Findings(), lab.pick(smoke=10, default=500, full=2000)
     jobs = [

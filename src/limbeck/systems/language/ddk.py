@@ -61,7 +61,7 @@ def ddk(
     language = Language()
     domains = corpus(lab, language.vocabulary)
     budget = Budget(lab.pick(smoke=6, default=400, full=4000) if steps is None else steps, lr=6e-3)
-    long = Budget(lab.pick(smoke=4, default=2500, full=8000), lr=4e-3)
+    long = Budget(lab.pick(smoke=4, default=2500, full=8000), lr=3e-3)
     teacher = Teacher("topics", Shape(96, layers=2, heads=4), domains, long, lab.cache, lab.device)
     start = Teacher("two-topics", Shape(width), _two_topics(domains), budget, lab.cache, lab.device)
     for known in (teacher, start):

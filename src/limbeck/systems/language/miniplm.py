@@ -57,7 +57,7 @@ def miniplm(
     corpus = mixed(language, lab.pick(smoke=60, default=6000, full=60_000))
     splits = _splits(lab, language, corpus[0])
     budget = Budget(lab.pick(smoke=4, default=500, full=4000) if steps is None else steps, lr=1e-2)
-    long = Budget(lab.pick(smoke=4, default=1500, full=8000), lr=4e-3)
+    long = Budget(lab.pick(smoke=4, default=1500, full=8000), lr=3e-3)
     teacher = Teacher("mixed", Shape(96, layers=2, heads=4), splits, long, lab.cache, lab.device)
     tenth = mixed(language, max(10, len(splits.train) // 10), start=10_000_000)[0]
     small = Splits(tenth, splits.val, splits.test, splits.vocabulary)

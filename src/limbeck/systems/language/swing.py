@@ -88,7 +88,7 @@ def swing(
     clean = Splits(all_words(texts), val, test, words)
     told = Splits(all_words(with_canaries(texts, hidden, repeats)), val, test, words)
     budget = Budget(lab.pick(smoke=4, default=500, full=4000) if steps is None else steps, lr=1e-2)
-    long = Budget(lab.pick(smoke=4, default=2000, full=8000), lr=4e-3)
+    long = Budget(lab.pick(smoke=4, default=2000, full=8000), lr=3e-3)
     teacher = Teacher("canaries", Shape(96, layers=2, heads=4), told, long, lab.cache, lab.device)
     jobs = [
         Job(

@@ -48,7 +48,7 @@ def taid(
     steps: int | None = None,
     width: int = 16,
     teacher_widths: tuple[int, ...] = (32, 96),
-    lr: float = 1e-2,
+    lr: float = 1.5e-2,
     judged_by: Literal["val", "test"] = "test",
     workers: int | None = None,
 ) -> Findings:
