@@ -86,7 +86,7 @@ class TwoTowers(nn.Module):
     def encode(self, ids: Int[Tensor, "b words"]) -> tuple[Float[Tensor, "b words width"], Bool[Tensor, "b words"]]:
         """States and where there is a word; of a bi-encoder one state, the mean."""
         mask = ids != 0
-        states = self.encoder(input_ids=ids, attention_mask=mask.long()).last_hidden_state / WIDTH**0.25
+        states = self.encoder(input_ids=ids, attention_mask=mask.long()).last_hidden_state
         if self.late:
             return states, mask
         weights = mask.unsqueeze(-1).to(states.dtype)
