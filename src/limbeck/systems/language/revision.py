@@ -13,6 +13,7 @@ from limbeck.data.batching import pad_ids
 from limbeck.distill.config import Sampling
 from limbeck.distill.examples import Example
 from limbeck.distill.sampling import StudentSampler
+from limbeck.models.quiet import quiet_transformers
 from limbeck.systems.language.models import LONGEST, write
 from limbeck.world.language.vocabulary import Vocabulary
 
@@ -39,7 +40,8 @@ class RevisedSampler(StudentSampler):
 
     @torch.no_grad()
     def _completed(self, batch: Batch, student: Any) -> list[Example]:
-        examples = super()._completed(batch, student)
+        with quiet_transformers():
+            examples = super()._completed(batch, student)
         teacher = self.__dict__["teacher"]
         if teacher is None:
             return examples
