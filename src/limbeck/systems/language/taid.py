@@ -8,6 +8,7 @@ from limbeck.systems.findings import Findings, Role
 from limbeck.systems.lab import Lab
 from limbeck.systems.language.arms import Arm, Budget, logits
 from limbeck.systems.language.examples import Splits, all_words
+from limbeck.systems.language.measures import TEACHER_NLL
 from limbeck.systems.language.models import Shape
 from limbeck.systems.language.teachers import Teacher, long_budget
 from limbeck.systems.language.training import Job, run_all
@@ -111,7 +112,12 @@ def _of(arm: Arm, teacher: Teacher) -> Arm:
 def _claims(findings: Findings, smaller: list[str]) -> None:
     stated = [
         ("TAID writes more valid texts than forward KL (less averaging)", "taid", "forward-kl", "valid"),
-        ("TAID is closer to the teacher than forward KL", "taid", "forward-kl", "KL to the teacher"),
+        (
+            "the teacher finds what TAID writes likelier than what forward KL does",
+            "taid",
+            "forward-kl",
+            TEACHER_NLL.name,
+        ),
         ("TAID covers more modes than reverse KL (less collapse)", "taid", "reverse-kl", "modes"),
         ("TAID is closer to the teacher than reverse KL", "taid", "reverse-kl", "KL to the teacher"),
         ("TAID predicts held-out texts better than training on them alone", "taid", "ce", "NLL"),
