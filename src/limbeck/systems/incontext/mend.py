@@ -1,0 +1,200 @@
+"""MEND: demonstrations distilled into a few vectors, for tasks that were never seen."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from limbeck.evaluation.base import Statistics
+from limbeck.evaluation.metrics import Accuracy
+from limbeck.methods.base import Method
+from limbeck.methods.logits import LogitDistillation
+from limbeck.systems.findings import Findings, Role
+from limbeck.systems.incontext.networks import Distiller, InContextReader, SoftPrompts
+from limbeck.systems.incontext.reading import reader_of, said_by
+from limbeck.systems.incontext.tasks import DEMONSTRATIONS, Prompts, as_questions, chosen, mappings, prompts
+from limbeck.systems.jobs import default_workers, run_jobs
+from limbeck.systems.lab import Lab
+from limbeck.systems.registry import system
+from limbeck.systems.tables import Table
+from limbeck.systems.taught import Taught
+from limbeck.systems.translation.device import accelerator_on
+from limbeck.training.loop import fit
+from limbeck.training.plan import Plan
+from limbeck.training.seed import set_seed
+
+
+@dataclass(frozen=True)
+class Arm:
+    """How the vectors before a question are made.
+
+    Args:
+        role: In the table.
+        title: In the table.
+        stages: Shares of the steps that go to texts of all kinds and to the meta-training tasks; none for no training.
+        kl: Weight of the teacher on the tasks; texts are learnt from the teacher alone.
+        labels: Weight of the answers on the tasks.
+    """
+
+    role: Role
+    title: str
+    stages: tuple[float, float] = (0.5, 0.5)
+    kl: float = 1.0
+    labels: float = 1.0
+
+
+TRAINED = {
+    "labels": Arm("baseline", "distiller, answers only", (0.0, 1.0), kl=0.0),
+    "kl": Arm("ablation", "distiller, teacher only", labels=0.0),
+    "one-stage": Arm("ablation", "distiller, no first stage", (0.0, 1.0)),
+    "mend": Arm("method", "MEND"),
+}
+UNTRAINED: dict[str, tuple[Role, str]] = {
+    "demonstrations": ("teacher", "all demonstrations"),
+    "nothing": ("baseline", "no demonstration"),
+    "random": ("baseline", "random vectors"),
+}
+
+
+@system(
+    slug="mend",
+    title="MEND: Meta dEmonstratioN Distillation for Efficient and Effective In-Context Learning",
+    year=2024,
+    arxiv="2403.06914",
+    domain="incontext",
+    needs=("logits",),
+    claim="A few vectors that a small model makes of demonstrations serve a frozen model like the demonstrations.",
+)
+def mend(lab: Lab, *, vectors: int = 4, steps: int | None = None, workers: int | None = None) -> Findings:
+    """A frozen language model that reads all demonstrations teaches a distiller that makes a few vectors of them.
+
+    The student's pass is ``LLM([vectors; questions])``, the teacher's ``LLM([demonstrations; questions])``, and at the
+    places of the questions the first learns ``KL(teacher, student)``: in a first stage on texts of any task, of which
+    the first part counts as demonstrations, in a second on 300 tasks with ``CE(answers) + KL``. Tested are tasks that
+    were in neither stage. A task maps 12 symbols to 4 labels at random; a demonstration is one word for both, so that 8
+    demonstrations are 8 words, and `--vectors` is to be smaller. All distillers take the same number of steps in all.
+    Prompt tuning trains vectors for each test prompt on its demonstrations, a tenth of those steps.
+
+    The paper's numbers on MetaICL are unverified; T5, and the options of its code, are left out.
+    """
+    length = steps or lab.pick(smoke=4, default=600, full=6000)
+    each = lab.pick(smoke=2, default=4, full=20)
+    texts = mappings(lab.pick(smoke=100, default=6000, full=60_000), seed=1)
+    tasks, unseen = mappings(lab.pick(smoke=20, default=300, full=300), seed=2), mappings(60, seed=3)
+    reader = reader_of(lab)
+    shared = _Shared(
+        prompts(texts, 1, seed=1), prompts(tasks, each * 5, seed=2), prompts(unseen, each, seed=3), vectors, length,
+        lab.cache, lab.scale, lab.device,
+    )  # fmt: skip
+    taught = [said_by(reader, part.demonstrations, part, lab.device) for part in (shared.texts, shared.tasks)]
+    findings, accuracy = Findings(), Accuracy()
+    right = shared.tests.questions[:, 1::2].flatten().tolist()
+    for seed in lab.seeds:
+        for name, (role, title) in UNTRAINED.items():
+            findings.declare(name, role=role, title=title)
+            said = _untrained(reader, name, shared, seed)
+            findings.add(name, accuracy, seed, accuracy.statistics(said.flatten().tolist(), right))
+    jobs = [_Job(name, seed, shared, taught[0], taught[1]) for seed in lab.seeds for name in ("tuning", *TRAINED)]
+    used = default_workers(lab.device, len(jobs)) if workers is None else workers
+    done = dict(run_jobs(_train, jobs, workers=used))
+    for job in jobs:
+        result = done[job]
+        if job.arm == "tuning":
+            findings.declare(job.arm, role="baseline", title="prompt tuning, a prompt at a time")
+        else:
+            arm = TRAINED[job.arm]
+            findings.declare(job.arm, role=arm.role, title=arm.title, parameters=result.parameters)
+            findings.spend(job.arm, job.seed, steps=length)
+        findings.add(job.arm, accuracy, job.seed, result.right)
+        findings.spend(job.arm, job.seed, seconds=result.seconds)
+    for text, baseline, margin in (
+        ("MEND comes within 5 points of all demonstrations", "demonstrations", -5.0),
+        ("MEND is 20 points better than no demonstration", "nothing", 20.0),
+        ("MEND is better than answers only", "labels", 0.0),
+        ("MEND is better than without its first stage", "one-stage", 0.0),
+        ("MEND is better than prompt tuning", "tuning", 0.0),
+    ):
+        findings.claim(text, arm="mend", baseline=baseline, metric="accuracy", margin=margin)
+    findings.notes.append(f"words before a question: {DEMONSTRATIONS} demonstrations, or {vectors} vectors")
+    return findings
+
+
+@dataclass(frozen=True, eq=False)
+class _Shared:
+    texts: Prompts
+    tasks: Prompts
+    tests: Prompts
+    vectors: int
+    steps: int
+    cache: Path
+    scale: str
+    device: str
+
+
+@dataclass(frozen=True, eq=False)
+class _Job:
+    arm: str
+    seed: int
+    shared: _Shared
+    of_texts: Tensor
+    of_tasks: Tensor
+
+
+@dataclass(frozen=True)
+class _Result:
+    right: Statistics
+    parameters: int
+    seconds: float
+
+
+def _train(job: _Job) -> _Result:
+    started, shared = time.perf_counter(), job.shared
+    reader = reader_of(Lab(cache=shared.cache, scale=shared.scale, device=shared.device, quiet=True))  # type: ignore[arg-type]
+    set_seed(job.seed)
+    if job.arm == "tuning":
+        tuned = SoftPrompts(reader, len(shared.tests), shared.vectors).to(shared.device)
+        asked, labels = as_questions(shared.tests.demonstrations)
+        table = Table(rows=torch.arange(len(shared.tests)), questions=asked, labels=labels)
+        _fit(tuned, table, "rows", [], 1.0, max(1, shared.steps // 10), job, lr=3e-2)
+        return _judged(tuned, torch.arange(len(shared.tests)), shared, started)
+    arm, distiller = TRAINED[job.arm], Distiller(reader, shared.vectors).to(shared.device)
+    kl: list[Method] = [LogitDistillation(weight=arm.kl)] if arm.kl else []
+    first = round(arm.stages[0] * shared.steps)
+    for part, teacher, labels_weight, methods, steps in (
+        (shared.texts, job.of_texts, 0.0, [LogitDistillation()], first),
+        (shared.tasks, job.of_tasks, arm.labels, kl, shared.steps - first),
+    ):
+        table = Table(demonstrations=part.demonstrations, questions=part.questions, labels=part.labels, teacher=teacher)
+        if steps:
+            _fit(distiller, table, "demonstrations", [*methods], labels_weight, steps, job, lr=2e-3)
+    return _judged(distiller, shared.tests.demonstrations, shared, started)
+
+
+def _fit(
+    network: nn.Module, table: Table, given: str, methods: list[Method], labels: float, steps: int, job: _Job, lr: float
+) -> None:
+    task = Taught(network, (given, "questions"), methods, label_weight=labels)
+    plan = Plan(lr=lr, clip=1.0, max_steps=steps, schedule="cosine", warmup=steps // 10, seed=job.seed)
+    size = len(table) if given == "rows" else 64
+    fit(task, table.batches(size), plan, accelerator=accelerator_on(job.shared.device), progress=False)
+
+
+def _judged(network: nn.Module, given: Tensor, shared: _Shared, started: float) -> _Result:
+    said = chosen(said_by(network, given, shared.tests, shared.device))
+    wanted = shared.tests.questions[:, 1::2]
+    right = Accuracy().statistics(said.flatten().tolist(), wanted.flatten().tolist())
+    learnt = sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)
+    return _Result(right, learnt, time.perf_counter() - started)
+
+
+def _untrained(reader: InContextReader, name: str, shared: _Shared, seed: int) -> Tensor:
+    if name == "random":
+        set_seed(seed)
+        given = torch.arange(len(shared.tests))
+        return chosen(said_by(SoftPrompts(reader, len(given), shared.vectors), given, shared.tests, shared.device))
+    shown = shared.tests.demonstrations
+    return chosen(said_by(reader, shown if name == "demonstrations" else shown[:, :0], shared.tests, shared.device))
