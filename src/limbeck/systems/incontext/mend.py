@@ -65,7 +65,7 @@ UNTRAINED: dict[str, tuple[Role, str]] = {
     title="MEND: Meta dEmonstratioN Distillation for Efficient and Effective In-Context Learning",
     year=2024,
     arxiv="2403.06914",
-    domain="incontext",
+    domain="language",
     needs=("logits",),
     claim="A few vectors that a small model makes of demonstrations serve a frozen model like the demonstrations.",
 )
