@@ -50,6 +50,14 @@ def tokenizer(*, marks: bool = False) -> PreTrainedTokenizerFast:
     return fast
 
 
+def letters() -> PreTrainedTokenizerFast:
+    """Another tokenizer: one token a letter."""
+    names = ["<pad>", "</s>", "<unk>", *"abcdefghijklmnopqrstuvwxyz "]
+    made = Tokenizer(models.WordLevel({name: at for at, name in enumerate(names)}, unk_token="<unk>"))
+    made.pre_tokenizer = pre_tokenizers.Split("", "isolated")
+    return PreTrainedTokenizerFast(tokenizer_object=made, pad_token="<pad>", eos_token="</s>", unk_token="<unk>")
+
+
 def causal(layers: int = 2, width: int = 16, **changes: Any) -> LlamaForCausalLM:
     return LlamaForCausalLM(
         LlamaConfig(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from limbeck.batch import Batch
 from limbeck.methods.base import Method
 from limbeck.methods.dac import DistributionAdaptiveClipping
 from limbeck.methods.embedding import EmbeddingDistillation
@@ -20,6 +21,7 @@ from limbeck.methods.margins import MarginDistillation
 from limbeck.methods.sinkd import SinkhornDistillation
 from limbeck.methods.swing import SwingDistillation
 from limbeck.methods.taid import TemporallyAdaptiveDistillation
+from limbeck.methods.uld import UniversalLogitDistillation
 from limbeck.signals import Signals, SparseLogits
 from tests.methods.toys import generated_maps, real_maps, vision
 
@@ -37,6 +39,7 @@ class Entry:
         additive: Whether the terms of a batch are the sums of the terms of its parts; where not, ``why`` says why.
         best: From the teacher's signals to those of a student that has nothing left to learn.
         remembers: State that a training step leaves behind.
+        batch: What the method reads besides, for so many items that are alike in it.
         why: Of what does not hold.
     """
 
@@ -45,6 +48,7 @@ class Entry:
     additive: bool = True
     best: Callable[[Signals], Signals] | None = None
     remembers: tuple[str, ...] = ()
+    batch: Callable[[int], Batch] = lambda number: {}
     why: str = ""
 
 
@@ -82,6 +86,23 @@ def _scores(number: int) -> Sides:
     assert isinstance(student.logits, Tensor)
     assert isinstance(teacher.logits, Tensor)
     return Signals(logits=student.logits.detach()[:, 0].requires_grad_()), Signals(logits=teacher.logits[:, 0])
+
+
+def _two_tokenizers(number: int) -> Sides:
+    generator = torch.Generator().manual_seed(9)
+    student = 2 * torch.randn(number, 3, 7, generator=generator, dtype=torch.float64)
+    teacher = 2 * torch.randn(number, 4, 5, generator=generator, dtype=torch.float64)
+    return Signals(logits=student.requires_grad_()), Signals(logits=teacher)
+
+
+def _offsets(number: int) -> Batch:
+    ours, theirs = torch.tensor([[0, 2], [2, 5], [5, 6]]), torch.tensor([[0, 1], [1, 2], [2, 5], [5, 6]])
+    return {
+        "offsets": ours.expand(number, 3, 2),
+        "teacher_offsets": theirs.expand(number, 4, 2),
+        "mask": torch.ones(number, 3, dtype=torch.bool),
+        "teacher_mask": torch.ones(number, 4, dtype=torch.bool),
+    }
 
 
 def _states(number: int) -> Sides:
@@ -153,6 +174,7 @@ ENTRIES: dict[type[Method], Entry] = {
     MarginDistillation: Entry(MarginDistillation, _scores, best=_as_seen),
     SwingDistillation: Entry(lambda: SwingDistillation(noise=0.0, base=2.0), _logits),
     HiddenStateDistillation: Entry(_hidden, _states),
+    UniversalLogitDistillation: Entry(UniversalLogitDistillation, _two_tokenizers, batch=_offsets),
     EmbeddingDistillation: Entry(lambda: _connected(EmbeddingDistillation(), _embeddings), _embeddings),
     InversionDistillation: Entry(_inversion, _maps, best=_as_seen),
     Imagination: Entry(

@@ -72,7 +72,7 @@ def test_reads_what_it_says_and_makes_the_terms_that_it_weighs(entry: Entry) -> 
     assert set(method.needs.student_hidden) == student.hidden.keys()
     assert set(method.needs.teacher_hidden) == teacher.hidden.keys()
     assert method.needs.logits == (student.logits is not None) == (teacher.logits is not None)
-    terms = method(student, teacher, {})
+    terms = method(student, teacher, entry.batch(NUMBER))
     # A task's own term may be weighed too, as what is left of one.
     assert terms.keys() == method.weights.keys() - {"translation"}
     assert all(term.total.isfinite() and not term.count.requires_grad for term in terms.values())
@@ -82,7 +82,7 @@ def test_reads_what_it_says_and_makes_the_terms_that_it_weighs(entry: Entry) -> 
 def test_teaches_the_student_and_leaves_the_teacher_alone(entry: Entry) -> None:
     method, (student, teacher) = entry.make().train(), entry.sides(NUMBER)
     frozen = {name: value.clone() for name, value in method.state_dict().items()}
-    weighed(method, method(student, teacher, {})).backward()
+    weighed(method, method(student, teacher, entry.batch(NUMBER))).backward()
     for name, value in tensors(student).items():
         assert value.grad is not None, name
         assert value.grad.abs().sum() > 0, name
@@ -99,7 +99,7 @@ def test_gradient(entry: Entry) -> None:
     names = list(tensors(student))
 
     def total(*values: Tensor) -> Tensor:
-        return weighed(method, method(of_tensors(dict(zip(names, values, strict=True))), teacher, {}))
+        return weighed(method, method(of_tensors(dict(zip(names, values, strict=True))), teacher, entry.batch(2)))
 
     assert torch.autograd.gradcheck(total, tuple(tensors(student).values()), fast_mode=True)
 
@@ -107,8 +107,11 @@ def test_gradient(entry: Entry) -> None:
 @every_method
 def test_a_batch_is_the_sum_of_its_parts(entry: Entry) -> None:
     method, (student, teacher) = entry.make(), entry.sides(NUMBER)
-    whole = method(student, teacher, {})
-    parts = [method(items(student, at), items(teacher, at), {}) for at in (slice(0, 1), slice(1, 1), slice(1, NUMBER))]
+    whole = method(student, teacher, entry.batch(NUMBER))
+    parts = [
+        method(items(student, at), items(teacher, at), entry.batch(at.stop - at.start))
+        for at in (slice(0, 1), slice(1, 1), slice(1, NUMBER))
+    ]
     agree = all(
         torch.isclose(sum((part[name].total for part in parts), torch.zeros(())), whole[name].total)
         and sum(float(part[name].count) for part in parts) == float(whole[name].count)
@@ -121,8 +124,8 @@ def test_a_batch_is_the_sum_of_its_parts(entry: Entry) -> None:
 def test_no_items_are_no_loss(entry: Entry) -> None:
     method, (student, teacher) = entry.make(), entry.sides(NUMBER)
     nothing = slice(0, 0)
-    terms = method(items(student, nothing), items(teacher, nothing), {})
-    assert terms.keys() == method(student, teacher, {}).keys()
+    terms = method(items(student, nothing), items(teacher, nothing), entry.batch(0))
+    assert terms.keys() == method(student, teacher, entry.batch(NUMBER)).keys()
     assert all((float(term.total.detach()), float(term.count)) == (0.0, 0.0) for term in terms.values())
 
 
@@ -131,7 +134,7 @@ def test_a_stored_teacher_in_halves_stays_close(entry: Entry) -> None:
     method, (student, teacher) = entry.make().float(), entry.sides(NUMBER)
     learner = changed(student, lambda value: value.detach().float())
     whole, stored = (
-        method(learner, changed(teacher, lambda value, kind=kind: value.to(kind)), {})
+        method(learner, changed(teacher, lambda value, kind=kind: value.to(kind)), entry.batch(NUMBER))
         for kind in (torch.float32, torch.float16)
     )
     for name, term in whole.items():
@@ -146,7 +149,7 @@ def test_who_has_nothing_left_to_learn_is_at_the_minimum(entry: Entry) -> None:
     method, (_, teacher) = entry.make(), entry.sides(NUMBER)
     assert entry.best is not None
     best = entry.best(teacher)
-    total = weighed(method, method(best, teacher, {}))
+    total = weighed(method, method(best, teacher, entry.batch(NUMBER)))
     total.backward()
     assert float(total.detach()) == pytest.approx(0.0, abs=1e-18)
     assert all(value.grad is None or value.grad.abs().max() < 1e-8 for value in tensors(best).values())

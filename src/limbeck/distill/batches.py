@@ -24,14 +24,18 @@ class Collator:
     The batch holds ``input_ids``, ``attention_mask`` (packed sequences have ``position_ids`` instead), ``row`` (the
     example's number) and what is right: ``targets`` with the ``mask`` of those that count, or ``labels``.
 
+    Where the teacher has a tokenizer of its own, there are ``teacher_input_ids``, ``teacher_attention_mask`` and
+    ``teacher_mask``, and of both sides ``offsets`` and ``teacher_offsets``, ``(batch, tokens, 2)``, in the rows' texts.
+
     Args:
         task: Which task.
         pad: The id that fills a batch up.
         pack: Whether examples may be packed ones.
+        teacher_pad: The id that fills the teacher's own batch up.
     """
 
-    def __init__(self, task: TaskName, pad: int, *, pack: bool = False) -> None:
-        self.task, self.pad, self.pack = task, pad, pack
+    def __init__(self, task: TaskName, pad: int, *, pack: bool = False, teacher_pad: int = 0) -> None:
+        self.task, self.pad, self.pack, self.teacher_pad = task, pad, pack, teacher_pad
 
     def __call__(self, items: Sequence[Item]) -> Batch:
         """Collate numbered examples."""
@@ -49,6 +53,13 @@ class Collator:
             batch["mask"] = batch["targets"] != IGNORED
         if any(example.prompt for example in examples):
             batch["prompt"] = torch.tensor([example.prompt for example in examples])
+        teachers = [example.teacher for example in examples if example.teacher is not None]
+        if teachers:
+            other, real = pad_ids([example.input_ids for example in teachers], self.teacher_pad)
+            targets = pad_ids([example.targets for example in teachers], IGNORED)[0]
+            batch |= {"teacher_input_ids": other, "teacher_attention_mask": real.long()}
+            batch |= {"teacher_mask": targets != IGNORED, "offsets": _offsets(examples, ids.shape[1])}
+            batch["teacher_offsets"] = _offsets(teachers, other.shape[1])
         return batch
 
 
@@ -82,6 +93,11 @@ class ExampleLoader:
     def tokens(self) -> int:
         """How many tokens there are, padding apart."""
         return sum(len(example.input_ids) for example in self.examples)
+
+
+def _offsets(examples: Sequence[Example], width: int) -> Tensor:
+    """No text where a batch is filled up."""
+    return torch.tensor([[*example.offsets, *[(0, 0)] * (width - len(example.offsets))] for example in examples])
 
 
 def _positions(example: Example, width: int) -> Tensor:

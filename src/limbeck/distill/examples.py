@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from limbeck.distill.config import Data, TaskName
 from limbeck.distill.rows import Row
 from limbeck.errors import LimbeckError, near_matches
 from limbeck.losses.cross_entropy import IGNORED
+
+_NO_TEXT = (0, 0)
 
 
 @dataclass(frozen=True)
@@ -22,12 +24,16 @@ class Example:
             target's ids of a seq2seq; one class of a sequence-classification; nothing of an embedding.
         prompt: causal-lm: how many of the ids are given, and not to be learnt.
         starts: Where each of several packed rows begins.
+        offsets: Begin and end of each token in the row's text, in characters; where wished.
+        teacher: The same row by the teacher's own tokenizer.
     """
 
     input_ids: list[int]
     targets: list[int]
     prompt: int = 0
     starts: tuple[int, ...] = (0,)
+    offsets: tuple[tuple[int, int], ...] = ()
+    teacher: Example | None = None
 
 
 class Encoder:
@@ -71,33 +77,47 @@ class Encoder:
         elif self.column("prompt") in row.values:
             return [self._completion(row)]
         else:
-            ids = [*self.tokenizer(row.text(self.column("text"))).input_ids]
-            if self.tokenizer.eos_token_id is not None and ids[-1:] != [self.tokenizer.eos_token_id]:
-                ids.append(self.tokenizer.eos_token_id)
-            counted = [True] * len(ids)
+            return [self._text(row)]
         ids, counted = self._fit(ids, row), counted[: self.data.max_length]
-        targets = _shifted(ids, counted)
+        return [Example(ids, self._learnt(_shifted(ids, counted), row))]
+
+    def _text(self, row: Row) -> Example:
+        encoded = self.tokenizer(row.text(self.column("text")), return_offsets_mapping=True)
+        ids, offsets = [*encoded.input_ids], [*encoded.offset_mapping]
+        if self.tokenizer.eos_token_id is not None and ids[-1:] != [self.tokenizer.eos_token_id]:
+            ids.append(self.tokenizer.eos_token_id)
+            offsets.append(_NO_TEXT)
+        ids = self._fit(ids, row)
+        targets = self._learnt(_shifted(ids, [True] * len(ids)), row)
+        return Example(ids, targets, offsets=tuple(offsets[: len(ids)]))
+
+    def _learnt(self, targets: list[int], row: Row) -> list[int]:
         if all(target == IGNORED for target in targets):
             raise LimbeckError(f"{row.where}: nothing to learn within {self.data.max_length} tokens (data.max_length)")
-        return [Example(ids, targets)]
+        return targets
 
     def _completion(self, row: Row) -> Example:
         # Apart, so that the border between the two is one between tokens.
-        prompt = [*self.tokenizer(row.text(self.column("prompt"))).input_ids]
-        if prompt[-1:] == [self.tokenizer.eos_token_id]:
+        text = row.text(self.column("prompt"))
+        before = self.tokenizer(text, return_offsets_mapping=True)
+        prompt = [*zip(before.input_ids, before.offset_mapping, strict=True)]
+        end = self.tokenizer.eos_token_id
+        if prompt and prompt[-1][0] == end:
             prompt.pop()
-        completion = self.tokenizer(row.text(self.column("completion")), add_special_tokens=False).input_ids
-        if self.tokenizer.eos_token_id is not None:
-            completion = [*completion, self.tokenizer.eos_token_id]
+        after = self.tokenizer(
+            row.text(self.column("completion")), add_special_tokens=False, return_offsets_mapping=True
+        )
+        spans = [(first + len(text), last + len(text)) for first, last in after.offset_mapping]
+        completion = [*zip(after.input_ids, spans, strict=True), *([] if end is None else [(end, _NO_TEXT)])]
         over = len(prompt) + len(completion) - self.data.max_length
         if over > 0:
             self._refuse_long(len(prompt) + len(completion), row)
             # The end of a prompt is nearest to what is asked; at least one token of it stays.
             prompt = prompt[min(over, len(prompt) - 1) :]
             completion = completion[: self.data.max_length - len(prompt)]
-        ids = [*prompt, *completion]
+        ids, offsets = zip(*prompt, *completion, strict=True)
         counted = [at >= len(prompt) for at in range(len(ids))]
-        return Example(ids, _shifted(ids, counted), prompt=len(prompt))
+        return Example([*ids], _shifted(ids, counted), prompt=len(prompt), offsets=offsets)
 
     def _chat(self, row: Row) -> tuple[list[int], list[bool]]:
         """A dialogue's ids, and which of them the assistant wrote: what each of its turns adds to those before it."""
@@ -189,6 +209,18 @@ class Encoder:
         if self.data.long == "error":
             most = self.data.max_length
             raise LimbeckError(f"{row.where}: {length} tokens, and data.max_length is {most}; data.long: cut cuts them")
+
+
+def with_teacher(ours: Sequence[Example], theirs: Sequence[Example], rows: Sequence[Row]) -> list[Example]:
+    """Put beside each example what the teacher's own tokenizer makes of the same row.
+
+    Raises:
+        LimbeckError: Offsets in the text are not known, as with dialogues.
+    """
+    for example, row in zip(ours, rows, strict=True):
+        if not example.offsets:
+            raise LimbeckError(f"{row.where}: two tokenizers are aligned over 'text', or 'prompt' and 'completion'")
+    return [replace(mine, teacher=other) for mine, other in zip(ours, theirs, strict=True)]
 
 
 def _read_template(data: Data) -> str | None:

@@ -13,7 +13,7 @@ from transformers import PreTrainedModel
 from limbeck.batch import Batch
 from limbeck.distill.batches import Collator, ExampleLoader
 from limbeck.distill.config import DistillConfig
-from limbeck.distill.examples import Encoder, Example, class_names, packed
+from limbeck.distill.examples import Encoder, Example, class_names, packed, with_teacher
 from limbeck.distill.models import adapted, check_causal, check_vocabularies, load_model, load_tokenizer, make_student
 from limbeck.distill.rows import Row, read_rows
 from limbeck.distill.sampling import StudentSampler
@@ -72,8 +72,12 @@ class Ready:
     task: DistillTask
 
 
-def read_splits(config: DistillConfig) -> Splits:
+def read_splits(config: DistillConfig, *, own_tokenizers: bool = False) -> Splits:
     """Read and encode all data.
+
+    Args:
+        config: Where it is.
+        own_tokenizers: Whether the teacher reads by a tokenizer of its own.
 
     Raises:
         LimbeckError: A file, a row or a length is not what it should be.
@@ -84,18 +88,23 @@ def read_splits(config: DistillConfig) -> Splits:
     if val is None:
         train, val = held_out(train, data.val_share, config.plan.seed)
     test = read_rows(data.test) if data.test is not None else val
-    tokenizer = load_tokenizer(config.tokenizer or config.teacher)
+    tokenizer = student_tokenizer(config, own_tokenizers)
+    theirs = load_tokenizer(config.teacher) if own_tokenizers else None
     labels: list[str] = []
     if config.task.endswith("classification"):
         lists = config.task == "token-classification"
         role = "labels" if lists else "label"
         labels = class_names(train, data.columns.get(role, role), lists=lists)
     encoder = Encoder(config.task, data, tokenizer, labels)
-    collator = Collator(config.task, tokenizer.pad_token_id, pack=data.pack)
+    other = None if theirs is None else Encoder(config.task, data, theirs)
+    teacher_pad = 0 if theirs is None else theirs.pad_token_id
+    collator = Collator(config.task, tokenizer.pad_token_id, pack=data.pack, teacher_pad=teacher_pad)
 
     loaders: list[ExampleLoader] = []
     for rows in (train, val) if test is val else (train, val, test):
         examples = packed(encoder(rows), data.max_length) if data.pack else encoder(rows)
+        if other is not None:
+            examples = with_teacher(examples, other(rows), rows)
         first = sum(len(before.examples) for before in loaders)
         loaders.append(ExampleLoader(examples, collator, config.batch_size, first=first))
     return Splits(
@@ -107,6 +116,32 @@ def read_splits(config: DistillConfig) -> Splits:
         tokenizer,
         encoder.used_template,
     )
+
+
+def student_tokenizer(config: DistillConfig, own: bool) -> Any:
+    """What the student reads by: the teacher's tokenizer, or its own where the method is for that.
+
+    Raises:
+        LimbeckError: The student has another than the teacher, and the method compares the same classes.
+    """
+    named = config.student.name
+    if own:
+        if named is None:
+            raise LimbeckError("method: it is for a student with a tokenizer of its own; name one with student.name")
+        return load_tokenizer(config.tokenizer or named)
+    tokenizer = load_tokenizer(config.tokenizer or config.teacher)
+    if named is None or config.method is None:
+        return tokenizer
+    try:
+        theirs = load_tokenizer(named)
+    except LimbeckError:
+        return tokenizer  # it came without one
+    if theirs.get_vocab() != tokenizer.get_vocab():
+        raise LimbeckError(
+            f"{named} has another tokenizer than {config.tokenizer or config.teacher}: their classes mean different "
+            "words; take a method for that (uld), or a student of the same tokenizer"
+        )
+    return tokenizer
 
 
 def held_out(rows: Sequence[Row], share: float, seed: int) -> tuple[list[Row], list[Row]]:
@@ -132,14 +167,15 @@ def prepare(config: DistillConfig) -> Ready:
     method = None if config.method is None else make_method(config.method)
     if method is not None:
         _check_method(method, config)
-    splits = read_splits(config)
+    own_tokenizers = method is not None and method.own_tokenizers
+    splits = read_splits(config, own_tokenizers=own_tokenizers)
     set_seed(config.plan.seed)
     teacher = load_teacher(config, splits.labels) if config.store is None and method is not None else None
     # Its own seed: new weights shall not depend on whether the teacher is live or stored.
     set_seed(config.plan.seed)
     student = make_student(config.student, teacher, config, len(splits.labels))
     name_classes(student, splits.labels)
-    if teacher is not None:
+    if teacher is not None and not own_tokenizers:
         check_vocabularies(teacher, student, config.task)
     if config.task == "causal-lm":
         check_causal(student, config.student.name or "the student")
@@ -191,15 +227,19 @@ def teacher_of(config: DistillConfig, model: PreTrainedModel | None, method: Met
 
 
 def check_lengths(student: Any, splits: Splits) -> None:
-    """Refuse sequences that are longer than the student can read.
+    """Refuse sequences that are longer than the student can read, or have tokens that it does not know.
 
     Raises:
-        LimbeckError: One is.
+        LimbeckError: There is one.
     """
     most = getattr(student.config.get_text_config(), "max_position_embeddings", None)
-    longest = max(len(example.input_ids) for split in (splits.train, splits.val) for example in split.examples)
+    examples = [example for split in splits.distinct() for example in split.examples]
+    longest = max(len(example.input_ids) for example in examples)
     if most is not None and longest > most:
         raise LimbeckError(f"data.max_length: a sequence has {longest} tokens, and the student reads {most} at most")
+    highest, known = max(max(example.input_ids) for example in examples), student.get_input_embeddings().num_embeddings
+    if highest >= known:
+        raise LimbeckError(f"tokenizer: it gives the id {highest}, and the student knows {known} tokens")
 
 
 def connect(task: DistillTask, split: ExampleLoader) -> None:
@@ -219,6 +259,10 @@ def counted_tokens(examples: Sequence[Example]) -> int:
 
 def _check_method(method: Method, config: DistillConfig) -> None:
     """Say early what would only be missed in the midst."""
+    if method.own_tokenizers and (config.task != "causal-lm" or config.store or config.sampling or config.data.pack):
+        raise LimbeckError(
+            f"method: {method.name!r} is for causal-lm with a live teacher, without packing and sampling"
+        )
     vectors = method.needs.student_hidden == ("embedding",)
     if (config.task == "embedding") != vectors:
         wanted = "compares sentence vectors" if vectors else "compares logits or hidden states"

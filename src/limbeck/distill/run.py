@@ -100,7 +100,8 @@ def save_student(ready: Ready, folder: Path) -> Path:
 
 def _after(ready: Ready) -> dict[str, dict[str, float]]:
     found = {"student": final_metrics(ready, "test")}
-    if ready.teacher is not None:
+    reads_alike = ready.task.method is not None and not ready.task.method.own_tokenizers
+    if ready.teacher is not None and reads_alike:
         own = DistillTask(ready.task.name, ready.teacher, None, None)
         found["teacher"] = final_metrics(ready, "test", own)
     return found

@@ -37,6 +37,12 @@ def model_inputs(model: Any, task: TaskName, batch: Batch) -> dict[str, Any]:
     return inputs
 
 
+def _own_inputs(model: Any, task: TaskName, batch: Batch) -> dict[str, Any]:
+    """The same text by the teacher's own tokenizer."""
+    own = {name.removeprefix("teacher_"): value for name, value in batch.items() if name.startswith("teacher_")}
+    return model_inputs(model, task, own)
+
+
 def shifted_right(labels: Tensor, config: Any) -> Tensor:
     """A decoder's inputs: its start, then what it should have said."""
     start = config.decoder_start_token_id
@@ -57,12 +63,13 @@ def mean_pooled(states: Tensor, mask: Tensor) -> Tensor:
 
 def live_teacher(model: Any, task: TaskName, method: Method) -> Teacher:
     """A model that teaches beside its student."""
+    inputs = functools.partial(_own_inputs if method.own_tokenizers else model_inputs, model, task)
     teacher = LiveTeacher(
         model,
-        functools.partial(model_inputs, model, task),
+        inputs,
         method.needs.teacher_hidden if task != "embedding" else (),
         logits=(lambda output: output.last_hidden_state) if task == "embedding" else None,
-        mask=None if task in ("sequence-classification", "embedding") else "mask",
+        mask=None if task in ("sequence-classification", "embedding") or method.own_tokenizers else "mask",
     )
     return _Pooling(teacher) if task == "embedding" else teacher
 
@@ -157,7 +164,7 @@ def _measured(ours: Signals, theirs: Signals | None, batch: Batch) -> dict[str, 
     best, targets = ours.logits.argmax(-1), _targets(batch)
     counts = targets != IGNORED
     found = {"accuracy": Term.over((best == targets).float(), counts)}
-    if theirs is not None and theirs.logits is not None:
+    if theirs is not None and theirs.logits is not None and "teacher_input_ids" not in batch:
         found["kl"] = forward_kl(ours.logits, theirs.logits, mask=ours.mask)
         found["agreement"] = Term.over((best == _likeliest(theirs.logits)).float(), counts)
     return found

@@ -26,7 +26,7 @@ def validated(config: DistillConfig) -> list[str]:
     for name in (config.teacher, config.student.name):
         if name is not None and name.startswith(("/", "./", "../", "~")) and not Path(name).exists():
             raise LimbeckError(f"no such folder: {name}")
-    splits = read_splits(config)
+    splits = read_splits(config, own_tokenizers=method is not None and method.own_tokenizers)
     terms = "none, labels alone" if method is None else f"{method.name}, terms {', '.join(method.weights)}"
     lines = [f"method: {terms}"]
     for name, split in (("train", splits.train), ("val", splits.val), ("test", splits.test)):

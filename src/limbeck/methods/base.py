@@ -41,6 +41,9 @@ class Method(nn.Module, abc.ABC):
     reference: ClassVar[str] = ""
     """The paper, for the card of a model that was trained by it."""
 
+    own_tokenizers: ClassVar[bool] = False
+    """Whether it is for models of different tokenizers, which is an error for every other."""
+
     needs: Needs = Needs()
     weights: Mapping[str, float]
     """The weight of each term; a task takes them over, and may hold a weight of its own for the same name."""
