@@ -33,7 +33,7 @@ class LogitRegression(Method):
         {'logit_mse': 0.5}
     """
 
-    name = "logit_mse"
+    name = "logit-mse"
     reference = (
         'Barkan et al., "Scalable Attentive Sentence-Pair Modeling via Distilled Sentence Embedding", AAAI 2020, '
         "arXiv 1908.05161"
@@ -48,7 +48,7 @@ class LogitRegression(Method):
         """``logit_mse``, over the positions of the student's mask."""
         ours, theirs = student.logits, teacher.logits
         if not isinstance(ours, Tensor) or not isinstance(theirs, Tensor):
-            raise LimbeckError("the method logit_mse needs the teacher's logits of all classes; it got sparse ones")
+            raise LimbeckError("the method logit-mse needs the teacher's logits of all classes; it got sparse ones")
         if ours.shape != theirs.shape:
             raise LimbeckError(f"logits: the student's are {tuple(ours.shape)}, the teacher's {tuple(theirs.shape)}")
         return {"logit_mse": rowwise_term(_squares, (ours, theirs.detach()), student.mask)}
