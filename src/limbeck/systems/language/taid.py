@@ -49,7 +49,8 @@ def taid(
     steps: int | None = None,
     width: int = 16,
     teacher_widths: tuple[int, ...] = (32, 96),
-    lr: float = 1.5e-2,
+    lr: float = 6e-3,
+    pretrain: int | None = None,
     judged_by: Literal["val", "test"] = "test",
     workers: int | None = None,
 ) -> Findings:
@@ -59,6 +60,10 @@ def taid(
 
     t begins at 0.4, never falls, follows a straight line to 1 at least, and grows faster while the loss falls:
     m = 0.99 m + 0.01 (relative fall of the loss), t += 5e-4 sigmoid(m) (1 - t).
+
+    All students begin as the same one, which was trained on the texts alone for `--pretrain` steps, as the paper's are
+    language models before: from random weights (`--pretrain 0`) bounded divergences hardly teach the words that a student
+    does not expect.
 
     Both write texts of the world's language. Averaging over what the student cannot tell apart shows as samples that
     are no sentences, collapse as fewer modes (topics with settings). Smaller teachers, of `--teacher-widths` but the
@@ -73,11 +78,17 @@ def taid(
         Teacher(f"language-{size}", Shape(size, layers=2, heads=4), splits, long_budget(lab), lab.cache, lab.device)
         for size in teacher_widths
     ]
+    before = lab.pick(smoke=4, default=500, full=4000) if pretrain is None else pretrain
+    start = None
+    if before:
+        own = Budget(before, lr=1.5e-2)
+        start = Teacher(f"language-student-{width}", Shape(width), splits, own, lab.cache, lab.device)
+        start.get(lab)
     findings = Findings()
     samples = lab.pick(smoke=10, default=500, full=2000)
 
     def job(arm: Arm, seed: int, teacher: Teacher) -> Job:
-        return Job(arm, seed, Shape(width), splits, budget, language, teacher, samples, judged_by)
+        return Job(arm, seed, Shape(width), splits, budget, language, teacher, samples, judged_by, start)
 
     jobs = [job(arm, seed, teachers[-1]) for seed in lab.seeds for arm in ARMS]
     smaller = [(_of(arm, teacher), teacher) for teacher in teachers[:-1] for arm in ARMS if arm.name in _BY_SIZE]
