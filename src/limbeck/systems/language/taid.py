@@ -61,9 +61,9 @@ def taid(
     t begins at 0.4, never falls, follows a straight line to 1 at least, and grows faster while the loss falls:
     m = 0.99 m + 0.01 (relative fall of the loss), t += 5e-4 sigmoid(m) (1 - t).
 
-    All students begin as the same one, which was trained on the texts alone for `--pretrain` steps, as the paper's are
-    language models before: from random weights (`--pretrain 0`) bounded divergences hardly teach the words that a student
-    does not expect.
+    All students begin as the same one, trained on the texts alone for `--pretrain` steps, as the paper's are language
+    models before: from random weights (`--pretrain 0`) bounded divergences hardly teach the words that a student does
+    not expect.
 
     Both write texts of the world's language. Averaging over what the student cannot tell apart shows as samples that
     are no sentences, collapse as fewer modes (topics with settings). Smaller teachers, of `--teacher-widths` but the
