@@ -101,6 +101,17 @@ def test_without_a_method_the_labels_alone_are_learnt(tmp_path: Path) -> None:
     assert transformers.AutoConfig.from_pretrained(done.model).id2label == {0: "no", 1: "yes"}
 
 
+@pytest.mark.parametrize(
+    "change", ["gradient_checkpointing=true", pytest.param("compile=true", marks=pytest.mark.slow)]
+)
+def test_what_saves_memory_or_time_changes_nothing(tmp_path: Path, change: str) -> None:
+    path = project(tmp_path)
+    plain = weights(distill(configured(path), tmp_path / "plain", progress=False).model)
+    other = weights(distill(configured(path, change), tmp_path / "other", progress=False).model)
+    for name, value in plain.items():
+        torch.testing.assert_close(other[name], value, rtol=1e-3, atol=1e-4)
+
+
 class Stop(Callback):
     """Ends a run as a kill would: without a word."""
 

@@ -219,7 +219,9 @@ def name_classes(student: Any, labels: Sequence[str]) -> None:
 def teacher_of(config: DistillConfig, model: PreTrainedModel | None, method: Method, splits: Splits) -> Teacher:
     """The live model, or the store that stands for it."""
     if model is not None:
-        return live_teacher(torch.compile(model) if config.compile else model, config.task, method)
+        if config.compile:
+            model.compile()
+        return live_teacher(model, config.task, method)
     assert config.store is not None
     from limbeck.distill.cache import open_store
 
@@ -263,6 +265,8 @@ def _check_method(method: Method, config: DistillConfig) -> None:
         raise LimbeckError(
             f"method: {method.name!r} is for causal-lm with a live teacher, without packing and sampling"
         )
+    if config.compile and method.needs.teacher_hidden and method.needs.student_hidden != ("embedding",):
+        raise LimbeckError(f"compile: {method.name!r} looks into the models, which makes each step compile anew")
     vectors = method.needs.student_hidden == ("embedding",)
     if (config.task == "embedding") != vectors:
         wanted = "compares sentence vectors" if vectors else "compares logits or hidden states"

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from accelerate import Accelerator
 
 from limbeck.distill.card import write_card
@@ -16,6 +15,7 @@ from limbeck.distill.metrics import final_metrics
 from limbeck.distill.prepare import Ready, prepare
 from limbeck.distill.sampling import SamplerClock
 from limbeck.distill.task import DistillTask, MethodClock
+from limbeck.errors import writing
 from limbeck.models.quiet import quiet_transformers
 from limbeck.training.callbacks import Callback, History
 from limbeck.training.loop import fit
@@ -68,7 +68,7 @@ def distill(
     if ready.task.sampler is not None:
         callbacks.append(SamplerClock(ready.task.sampler))
     if config.compile:
-        ready.task.student = torch.compile(ready.task.student)  # type: ignore[assignment]
+        ready.student.compile()  # in place, so that names of weights stay
     history = fit(
         ready.task,
         ready.splits.train.loader(seed=config.plan.seed),
@@ -92,7 +92,7 @@ def save_student(ready: Ready, folder: Path) -> Path:
     student: Any = ready.student
     if hasattr(student, "merge_and_unload"):
         student = student.merge_and_unload()
-    with quiet_transformers():
+    with quiet_transformers(), writing(folder):
         student.save_pretrained(folder)
         ready.splits.tokenizer.save_pretrained(folder)
     return folder
