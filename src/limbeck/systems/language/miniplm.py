@@ -47,8 +47,8 @@ def miniplm(
         r(x) = (mean NLL of x by the reference) - (mean NLL of x by the teacher); the half with the greatest r is kept
 
     The corpus is 40 % texts of the world's language, 30 % repetitions of a word and 30 % random words. The teacher is
-    trained on all of it, the reference on other sequences of the kind, each of them once. Students are trained on words alone for the same
-    steps. `keep` is the share that is kept.
+    trained on all of it, the reference on other sequences of the kind, each of them once. Students are trained on words
+    alone for the same steps. `keep` is the share that is kept.
 
     Score and selection are those of the released code (the difference of mean losses; its README prints a ratio). The
     arm "KD at equal cost" gets fewer steps: its teacher's passes are counted, and so is MiniPLM's scoring.
