@@ -49,7 +49,7 @@ def test_it_is_compared_where_both_have_read_the_same(tmp_path: Path) -> None:
     counted = [(at, mine) for at, mine in shared if batch["mask"][0, mine] and batch["teacher_mask"][0, at]]
     assert len(counted) > 1
     with torch.no_grad():
-        theirs = ready.teacher(input_ids=torch.tensor([example.teacher.input_ids])).logits[0]  # type: ignore[misc]
+        theirs = ready.teacher(input_ids=torch.tensor([example.teacher.input_ids])).logits[0]
         ours = ready.task.student(input_ids=torch.tensor([example.input_ids])).logits[0]
     expected = sum(float(universal_logit_distance(ours[[mine]], theirs[[at]]).total) for at, mine in counted)
     assert float(term.count) == len(counted)
