@@ -9,11 +9,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from limbeck.systems.language.arms import Arm, logits
+from limbeck.systems.language.arms import Arm, Budget, logits
 from limbeck.systems.language.examples import next_words
 from limbeck.systems.language.measures import liked_by, likelihood, quality
 from limbeck.systems.language.models import Shape, tiny_gpt, write
-from limbeck.systems.language.training import run_job, train
+from limbeck.systems.language.teachers import Teacher
+from limbeck.systems.language.training import new_student, run_job, train
 from tests.systems.language.toys import LANGUAGE, job, same, splits
 
 CE = Arm("ce", "cross-entropy", "baseline", cross_entropy=1.0)
@@ -108,6 +109,15 @@ def test_all_arms_begin_as_the_same_student_and_learn(cache: Path) -> None:
         "modes",
         "teacher's NLL of samples",
     ]
+
+
+def test_a_student_begins_as_what_it_starts_from(cache: Path) -> None:
+    used = splits()
+    start = Teacher("begun", Shape(8), used, Budget(3, 8), cache)
+    first, second = (new_student(job(arm, cache, given=used, start_from=start)) for arm in (CE, KL))
+    assert same(first, start.get())
+    assert same(first, second)
+    assert all(parameter.requires_grad for parameter in first.parameters())
 
 
 def test_the_validation_split_judges_where_it_is_asked_to(cache: Path) -> None:
