@@ -49,6 +49,7 @@ DIVERGENCES: dict[str, Divergence] = {
     "topk_split_kl": topk_split_kl,
     "taid_divergence": taid_divergence,
 }
+"""Every divergence by the name that a configuration file gives it."""
 
 
 def divergence(name: str, **options: Any) -> Divergence:

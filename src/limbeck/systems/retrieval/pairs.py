@@ -23,6 +23,7 @@ TOKENS = 2 * _WORDS
 """Nouns and verbs have a synonym each, ``_WORDS`` above them."""
 # Some are easy, without which nothing is learnt of the others.
 CHANGES = ("all", "all", "nouns", "actor", "object", "place", "verb", "negation", "roles")
+"""What is changed in a pair that does not mean the same; drawn with equal chances."""
 
 
 class Meaning(NamedTuple):

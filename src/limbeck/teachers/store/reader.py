@@ -163,7 +163,7 @@ class StoredTeacher:
         """Refuse rows that are not what the teacher saw, without reading what it said of them.
 
         Args:
-            batch: As in :meth:`__call__`.
+            batch: As the store is called with.
 
         Raises:
             LimbeckError: A row is not in the store, or has changed; it is named.
