@@ -47,7 +47,7 @@ def next_factors(factors: Shares, ratios: Shares, smoothing: float = 0.5) -> Sha
         smoothing: ``a``; at 1 nothing keeps a domain from being drawn no more.
 
     Example:
-        >>> next_factors(np.array([0.5, 0.5]), np.array([1.0, 1.0 + np.log(3)])).tolist()
+        >>> next_factors(np.array([0.5, 0.5]), np.array([1.0, 1.0 + np.log(3)])).round(6).tolist()
         [0.375, 0.625]
     """
     psi = factors * np.exp(ratios - ratios.max())
