@@ -63,7 +63,7 @@ def distill(
             show_grid(grid)
         return
     from limbeck.distill.run import distill as distil
-    from limbeck.systems.translation.device import accelerator_on
+    from limbeck.training.device import accelerator_on
 
     _show(distil(chosen, out, resume=resume, accelerator=accelerator_on(on)))
 

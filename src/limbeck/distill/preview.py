@@ -55,7 +55,7 @@ def preview(config: DistillConfig, device: str) -> list[Grid]:
 
 def _seconds_of_step(ready: Ready, device: str) -> float:
     """The mean time of forward and backward pass of a few batches."""
-    from limbeck.systems.translation.device import accelerator_on
+    from limbeck.training.device import accelerator_on
 
     accelerator = accelerator_on(device)
     task = ready.task.to(accelerator.device).train()

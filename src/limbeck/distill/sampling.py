@@ -153,7 +153,7 @@ class SamplerClock(Callback):
 
     def on_step(self, progress: Progress) -> None:
         """Before each step."""
-        self.sampler.follow(progress.step / progress.total if progress.total else 0.0)
+        self.sampler.follow(progress.share)
 
     def on_validation(self, progress: Progress, row: Mapping[str, float]) -> None:
         """After a validation."""

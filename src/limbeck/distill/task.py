@@ -148,7 +148,7 @@ class MethodClock(Callback):
         """Before each step."""
         task = progress.task
         if isinstance(task, DistillTask) and task.method is not None:
-            task.method.begin_step(progress.step / progress.total if progress.total else 0.0)
+            task.method.begin_step(progress.share)
 
 
 def _targets(batch: Batch) -> Tensor:

@@ -11,7 +11,7 @@ from limbeck.evaluation.ambiguity import AmbiguityAccuracy
 from limbeck.evaluation.meteor import Meteor
 from limbeck.evaluation.metrics import BLEU, TER, ChrF
 from limbeck.systems.findings import Findings
-from limbeck.systems.jobs import default_workers, run_jobs
+from limbeck.systems.jobs import run_jobs
 from limbeck.systems.lab import Lab
 from limbeck.systems.registry import system
 from limbeck.systems.translation.arms import ARMS
@@ -92,11 +92,11 @@ def ikd_mmt(
         model = started_from(job)
         if model is not None and not ARMS[job.arm].wrong_picture and not model.is_dir():
             raise LimbeckError(f"--start-from: the run has not trained {job.arm} with seed {job.seed}: no {model}")
-    used = default_workers(lab.device, len(jobs)) if workers is None else workers
     results: dict[TranslationJob, Trained] = {}
     # Who translates with wrong pictures needs the model that was trained with the right ones.
     for stage in ([job for job in jobs if ARMS[job.arm].wrong_picture is wrong] for wrong in (False, True)):
-        for done, (job, result) in enumerate(run_jobs(run_translation_job, stage, workers=used), 1):
+        ended = run_jobs(run_translation_job, stage, workers=workers, device=lab.device)
+        for done, (job, result) in enumerate(ended, 1):
             results[job] = result
             lab.say(f"{job.arm}, seed {job.seed}: {result.budget['seconds']:.0f} s ({done} of {len(stage)})")
     for job in jobs:  # not as they came: tables shall not depend on who was first

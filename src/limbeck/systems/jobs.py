@@ -20,7 +20,9 @@ def default_workers(device: str, jobs: int) -> int:
     return max(1, min(os.cpu_count() or 1, jobs)) if device == "cpu" else 1
 
 
-def run_jobs(function: Callable[[Job], Result], jobs: Sequence[Job], *, workers: int) -> Iterator[tuple[Job, Result]]:
+def run_jobs(
+    function: Callable[[Job], Result], jobs: Sequence[Job], *, workers: int | None, device: str = "cpu"
+) -> Iterator[tuple[Job, Result]]:
     """Run a function on every job; results come as they are ready.
 
     With several workers each is a fresh process with its share of the cores, so the function must be importable, and
@@ -30,11 +32,14 @@ def run_jobs(function: Callable[[Job], Result], jobs: Sequence[Job], *, workers:
     Args:
         function: Runs one job.
         jobs: What to run it on.
-        workers: Processes; 1 runs everything in this one.
+        workers: Processes; 1 runs everything in this one, None takes :func:`default_workers`.
+        device: What the jobs run on.
 
     Raises:
         LimbeckError: If ``workers`` is not positive, or a worker was killed (out of memory, say).
     """
+    if workers is None:
+        workers = default_workers(device, len(jobs))
     if workers < 1:
         raise LimbeckError(f"workers: got {workers}, expected at least 1")
     if workers == 1 or len(jobs) < 2:

@@ -33,6 +33,11 @@ class Progress:
     batch: int = 0
     seconds: float = 0.0
 
+    @property
+    def share(self) -> float:
+        """The share of the training that is done, in ``[0, 1]``; 0 where its length cannot be known."""
+        return self.step / self.total if self.total else 0.0
+
 
 class Callback:
     """Is told what happens in a run, on every process; override what is needed.

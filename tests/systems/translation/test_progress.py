@@ -5,8 +5,8 @@ import torch
 
 from limbeck.batch import Batch
 from limbeck.losses.term import Term
-from limbeck.systems.translation.device import accelerator_on
 from limbeck.systems.translation.progress import JobLines
+from limbeck.training.device import accelerator_on
 from limbeck.training.loop import fit
 from limbeck.training.plan import Plan
 from limbeck.training.task import Task

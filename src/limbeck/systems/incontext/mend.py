@@ -17,12 +17,12 @@ from limbeck.systems.findings import Findings, Role
 from limbeck.systems.incontext.networks import Distiller, InContextReader, SoftPrompts
 from limbeck.systems.incontext.reading import reader_of, said_by
 from limbeck.systems.incontext.tasks import DEMONSTRATIONS, Prompts, as_questions, chosen, mappings, prompts
-from limbeck.systems.jobs import default_workers, run_jobs
+from limbeck.systems.jobs import run_jobs
 from limbeck.systems.lab import Lab
 from limbeck.systems.registry import system
 from limbeck.systems.tables import Table
 from limbeck.systems.taught import Taught
-from limbeck.systems.translation.device import accelerator_on
+from limbeck.training.device import accelerator_on
 from limbeck.training.loop import fit
 from limbeck.training.plan import Plan
 from limbeck.training.seed import set_seed
@@ -99,8 +99,7 @@ def mend(lab: Lab, *, vectors: int = 4, steps: int | None = None, workers: int |
             said = _untrained(reader, name, shared, seed)
             findings.add(name, accuracy, seed, accuracy.statistics(said.flatten().tolist(), right))
     jobs = [_Job(name, seed, shared, taught[0], taught[1]) for seed in lab.seeds for name in ("tuning", *TRAINED)]
-    used = default_workers(lab.device, len(jobs)) if workers is None else workers
-    done = dict(run_jobs(_train, jobs, workers=used))
+    done = dict(run_jobs(_train, jobs, workers=workers, device=lab.device))
     for job in jobs:
         result = done[job]
         if job.arm == "tuning":

@@ -10,7 +10,7 @@ from limbeck.systems.incontext.tasks import Prompts, mappings, prompts
 from limbeck.systems.lab import Lab
 from limbeck.systems.tables import Table
 from limbeck.systems.taught import Taught
-from limbeck.systems.translation.device import accelerator_on
+from limbeck.training.device import accelerator_on
 from limbeck.training.loop import fit
 from limbeck.training.plan import Plan
 

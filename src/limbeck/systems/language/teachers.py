@@ -15,7 +15,7 @@ from limbeck.systems.lab import Lab
 from limbeck.systems.language.arms import Budget
 from limbeck.systems.language.examples import Splits
 from limbeck.systems.language.models import LONGEST, Shape, tiny_model
-from limbeck.systems.translation.device import accelerator_on
+from limbeck.training.device import accelerator_on
 from limbeck.training.loop import fit
 from limbeck.training.plan import Plan
 

@@ -10,15 +10,15 @@ from limbeck.distill.sampling import StudentSampler
 from limbeck.distill.task import DistillTask, MethodClock, live_teacher
 from limbeck.methods.find import make_method
 from limbeck.systems.findings import Findings
-from limbeck.systems.jobs import default_workers, run_jobs
+from limbeck.systems.jobs import run_jobs
 from limbeck.systems.lab import Lab
 from limbeck.systems.language.arms import Arm, Budget
 from limbeck.systems.language.examples import Splits
 from limbeck.systems.language.measures import Column, liked_by, likelihood, quality, samples_of
 from limbeck.systems.language.models import Shape, parameters_of, tiny_model
 from limbeck.systems.language.teachers import Teacher, plan_of
-from limbeck.systems.translation.device import accelerator_on
 from limbeck.training.callbacks import Callback
+from limbeck.training.device import accelerator_on
 from limbeck.training.loop import fit
 from limbeck.training.seed import set_seed
 from limbeck.world.language import Language
@@ -176,9 +176,8 @@ def run_all(
     """
     for teacher in {id(job.teacher): job.teacher for job in jobs if job.teacher}.values():
         teacher.get(lab)  # trained once, before several processes would each train it
-    used = default_workers(lab.device, len(jobs)) if workers is None else workers
     found: dict[int, Measured] = {}
-    for done, (job, result) in enumerate(run_jobs(run, jobs, workers=used), 1):
+    for done, (job, result) in enumerate(run_jobs(run, jobs, workers=workers, device=lab.device), 1):
         found[id(job)] = result
         took = result.spent.get("seconds", 0.0)
         lab.say(f"{job.arm.name}, seed {job.seed}: {took:.0f} s ({done} of {len(jobs)})")

@@ -15,7 +15,7 @@ from limbeck.evaluation.metrics import Accuracy, Mean
 from limbeck.methods.base import Method
 from limbeck.methods.logit_mse import LogitRegression
 from limbeck.systems.findings import Findings, Role
-from limbeck.systems.jobs import default_workers, run_jobs
+from limbeck.systems.jobs import run_jobs
 from limbeck.systems.lab import Lab
 from limbeck.systems.registry import system
 from limbeck.systems.retrieval.embedders import Head, Pooling, SiameseComparer
@@ -24,7 +24,7 @@ from limbeck.systems.retrieval.rankers import parameters_of
 from limbeck.systems.retrieval.training import WRONG_PAIRS, comparer_teacher, logits_of
 from limbeck.systems.tables import Table
 from limbeck.systems.taught import Taught
-from limbeck.systems.translation.device import accelerator_on
+from limbeck.training.device import accelerator_on
 from limbeck.training.loop import fit
 from limbeck.training.plan import Plan
 from limbeck.training.seed import set_seed
@@ -101,8 +101,7 @@ def dse(lab: Lab, *, steps: int | None = None, workers: int | None = None) -> Fi
         )  # none that the teacher has seen
         logits = logits_of(teacher, train, lab.device)
         jobs += [_Job(arm, seed, train, logits, shared) for arm in ARMS]
-    used = default_workers(lab.device, len(jobs)) if workers is None else workers
-    done = dict(run_jobs(_train, jobs, workers=used))
+    done = dict(run_jobs(_train, jobs, workers=workers, device=lab.device))
     for job in jobs:
         arm, result = ARMS[job.arm], done[job]
         findings.declare(job.arm, role=arm.role, title=arm.title, parameters=result.parameters)

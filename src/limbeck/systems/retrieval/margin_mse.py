@@ -15,7 +15,7 @@ from limbeck.methods.base import Method
 from limbeck.methods.logits import LogitDistillation
 from limbeck.methods.margins import MarginDistillation
 from limbeck.systems.findings import Findings, Role
-from limbeck.systems.jobs import default_workers, run_jobs
+from limbeck.systems.jobs import run_jobs
 from limbeck.systems.lab import Lab
 from limbeck.systems.registry import system
 from limbeck.systems.retrieval.corpus import TOKENS, Corpus, Queries
@@ -107,8 +107,7 @@ def margin_mse(lab: Lab, *, steps: int | None = None, workers: int | None = None
             for student in STUDENTS
             for arm in ARMS
         ]
-    used = default_workers(lab.device, len(jobs)) if workers is None else workers
-    done = dict(run_jobs(_train, jobs, workers=used))
+    done = dict(run_jobs(_train, jobs, workers=workers, device=lab.device))
     for job in jobs:
         name, arm, result = f"{job.student}-{job.arm}", ARMS[job.arm], done[job]
         title = f"{STUDENTS[job.student]}, {arm.title}"

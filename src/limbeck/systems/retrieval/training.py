@@ -12,7 +12,7 @@ from limbeck.systems.retrieval.pairs import Pairs, pairs
 from limbeck.systems.retrieval.rankers import CrossRanker, ranknet
 from limbeck.systems.tables import Table
 from limbeck.systems.taught import Taught
-from limbeck.systems.translation.device import accelerator_on
+from limbeck.training.device import accelerator_on
 from limbeck.training.loop import fit
 from limbeck.training.plan import Plan
 

@@ -15,13 +15,13 @@ from limbeck.evaluation.base import Statistics
 from limbeck.evaluation.metrics import Accuracy, Mean
 from limbeck.losses.term import Term
 from limbeck.systems.findings import Findings, Role
-from limbeck.systems.jobs import default_workers, run_jobs
+from limbeck.systems.jobs import run_jobs
 from limbeck.systems.lab import Lab
 from limbeck.systems.registry import system
 from limbeck.systems.tables import Table
 from limbeck.systems.theory.kernel import Array, KernelSelfDistiller, best_weight
 from limbeck.systems.theory.pictures import CLASSES, Pictures, dim_pictures, perceptron
-from limbeck.systems.translation.device import accelerator_on
+from limbeck.training.device import accelerator_on
 from limbeck.training.loop import fit
 from limbeck.training.plan import Plan
 from limbeck.training.seed import set_seed
@@ -85,8 +85,7 @@ def self_distill_gt(
     jobs = [
         _Line(weight, seed, wrong_labels, generations, length, lab.device) for seed in lab.seeds for weight in WEIGHTS
     ]
-    used = default_workers(lab.device, len(jobs)) if workers is None else workers
-    done = dict(run_jobs(_train, jobs, workers=used))
+    done = dict(run_jobs(_train, jobs, workers=workers, device=lab.device))
     for job in jobs:
         rows, seconds = done[job]
         for generation, statistics in enumerate(rows, 1):

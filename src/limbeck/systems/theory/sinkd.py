@@ -18,13 +18,13 @@ from limbeck.methods.base import Method
 from limbeck.methods.logits import LogitDistillation
 from limbeck.methods.sinkd import SinkhornDistillation
 from limbeck.systems.findings import Findings, Role
-from limbeck.systems.jobs import default_workers, run_jobs
+from limbeck.systems.jobs import run_jobs
 from limbeck.systems.lab import Lab
 from limbeck.systems.registry import system
 from limbeck.systems.tables import Table
 from limbeck.systems.taught import Taught
 from limbeck.systems.theory.pictures import Pictures, dim_pictures, perceptron
-from limbeck.systems.translation.device import accelerator_on
+from limbeck.training.device import accelerator_on
 from limbeck.training.loop import fit
 from limbeck.training.plan import Plan
 from limbeck.training.seed import set_seed
@@ -93,8 +93,7 @@ def sinkd(lab: Lab, *, steps: int | None = None, workers: int | None = None) -> 
         right = _said(teacher, shared.test, lab.device).argmax(-1)
         findings.add("teacher", accuracy, seed, accuracy.statistics(right.tolist(), shared.test.y.tolist()))
         jobs += [_Job(arm, seed, train, logits, shared) for arm in ARMS]
-    used = default_workers(lab.device, len(jobs)) if workers is None else workers
-    done = dict(run_jobs(_train, jobs, workers=used))
+    done = dict(run_jobs(_train, jobs, workers=workers, device=lab.device))
     for job in jobs:
         role, title, _ = ARMS[job.arm]
         result = done[job]

@@ -28,10 +28,10 @@ from limbeck.models.vision.maps import MapSpec, names_at
 from limbeck.models.vision.networks import VisionNetwork, efficientnet_lite0, small_cnn, transformers_backbone
 from limbeck.systems.lab import Lab
 from limbeck.systems.translation.corpus import Corpus, Multi30kCorpus, Part, WorldCorpus
-from limbeck.systems.translation.device import accelerator_on
 from limbeck.systems.translation.files import FileCorpus, PictureFiles
 from limbeck.systems.translation.recipe import Recipe
 from limbeck.teachers.vision import VisionTeacher
+from limbeck.training.device import accelerator_on
 from limbeck.training.loop import fit
 from limbeck.training.plan import Plan
 from limbeck.training.task import Task

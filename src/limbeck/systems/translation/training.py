@@ -20,13 +20,13 @@ from limbeck.models.ikd_mmt.translator import Translator
 from limbeck.systems.translation.arms import ARMS, Arm
 from limbeck.systems.translation.card import write_card
 from limbeck.systems.translation.corpus import Corpus
-from limbeck.systems.translation.device import accelerator_on
 from limbeck.systems.translation.pictures import Pictures
 from limbeck.systems.translation.prepare import prepare
 from limbeck.systems.translation.recipe import Recipe
 from limbeck.systems.translation.scores import score_tests
 from limbeck.systems.translation.text_handling import TextHandling
 from limbeck.training.callbacks import Callback
+from limbeck.training.device import accelerator_on
 from limbeck.training.loop import fit
 from limbeck.training.run_folder import RunFolder, environment
 from limbeck.training.translation import TranslationTask
