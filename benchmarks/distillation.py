@@ -24,8 +24,8 @@ import torch
 from torch import Tensor
 from transformers import LlamaConfig, LlamaForCausalLM
 
+from limbeck.batch import IGNORED
 from limbeck.distill.task import DistillTask, live_teacher
-from limbeck.losses.cross_entropy import IGNORED
 from limbeck.methods.find import make_method
 from limbeck.methods.logits import LogitDistillation
 from limbeck.teachers.store.reader import StoredTeacher

@@ -7,3 +7,6 @@ from typing import Any
 
 Batch = Mapping[str, Any]
 """What a loader yields: named tensors (first axis the batch) and lists."""
+
+IGNORED = -100
+"""The label of a position that does not count, as PyTorch and transformers have it."""

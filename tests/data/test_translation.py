@@ -4,7 +4,8 @@ import pytest
 import torch
 from transformers import PreTrainedTokenizerFast
 
-from limbeck.data.translation import IGNORED, PictureMaps, TranslationData
+from limbeck.batch import IGNORED
+from limbeck.data.translation import PictureMaps, TranslationData
 from limbeck.errors import LimbeckError
 from limbeck.models.ikd_mmt.tokenization import EOS, PAD, train_tokenizer
 

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 import torch
 
+from limbeck.batch import IGNORED
 from limbeck.distill.batches import Collator
 from limbeck.distill.config import Data, TaskName
 from limbeck.distill.examples import Encoder, Example, packed
 from limbeck.distill.rows import Row
 from limbeck.errors import LimbeckError
-from limbeck.losses.cross_entropy import IGNORED
 from tests.distill.toys import causal, tokenizer
 
 END = 1

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from limbeck.data.translation import IGNORED
+from limbeck.batch import IGNORED
 from limbeck.models.ikd_mmt.modeling import IKDMMTForTranslation
 from tests.models.toys import EOS, MAPS, SOURCE, TARGET, config, features, translator
 

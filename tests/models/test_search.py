@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from limbeck.data.translation import IGNORED
+from limbeck.batch import IGNORED
 from limbeck.models.ikd_mmt import incremental
 from limbeck.models.ikd_mmt.incremental import best_tokens
 from limbeck.models.ikd_mmt.modeling import IKDMMTForTranslation

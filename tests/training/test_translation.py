@@ -11,8 +11,7 @@ import torch.nn.functional as F
 from accelerate import Accelerator
 from torch import Tensor
 
-from limbeck.batch import Batch
-from limbeck.data.translation import IGNORED
+from limbeck.batch import IGNORED, Batch
 from limbeck.losses.term import Term
 from limbeck.methods.base import Method
 from limbeck.methods.ikd import InversionDistillation

@@ -9,12 +9,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from transformers import PreTrainedTokenizerFast
 
-from limbeck.batch import Batch
+from limbeck.batch import IGNORED, Batch
 from limbeck.data.batching import TokenBatchSampler, pad_ids
 from limbeck.errors import LimbeckError
-
-IGNORED = -100
-"""The label that no loss counts, as everywhere in `transformers`."""
 
 
 class PictureMaps:

@@ -9,11 +9,10 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from limbeck.batch import Batch
+from limbeck.batch import IGNORED, Batch
 from limbeck.data.batching import TokenBatchSampler, pad_ids
 from limbeck.distill.config import TaskName
 from limbeck.distill.examples import Example
-from limbeck.losses.cross_entropy import IGNORED
 
 Item = tuple[int, Example]
 

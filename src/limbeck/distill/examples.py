@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from limbeck.batch import IGNORED
 from limbeck.distill.config import Data, TaskName
 from limbeck.distill.rows import Row
 from limbeck.errors import LimbeckError, near_matches
-from limbeck.losses.cross_entropy import IGNORED
 
 _NO_TEXT = (0, 0)
 

@@ -10,10 +10,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from limbeck.batch import IGNORED
 from limbeck.distill.prepare import Ready
 from limbeck.distill.task import EMBEDDING, DistillTask
 from limbeck.errors import LimbeckError
-from limbeck.losses.cross_entropy import IGNORED
 from limbeck.losses.term import Term, add_terms
 
 Array = NDArray[np.float64]

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from transformers import PreTrainedModel
 
-from limbeck.batch import Batch
+from limbeck.batch import IGNORED, Batch
 from limbeck.distill.batches import Collator, ExampleLoader
 from limbeck.distill.config import DistillConfig
 from limbeck.distill.examples import Encoder, Example, class_names, packed, with_teacher
@@ -19,7 +19,6 @@ from limbeck.distill.rows import Row, read_rows
 from limbeck.distill.sampling import StudentSampler
 from limbeck.distill.task import DistillTask, live_teacher
 from limbeck.errors import LimbeckError
-from limbeck.losses.cross_entropy import IGNORED
 from limbeck.methods.base import Method
 from limbeck.methods.find import make_method
 from limbeck.teachers.base import Teacher

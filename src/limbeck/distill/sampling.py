@@ -8,13 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from limbeck.batch import Batch
+from limbeck.batch import IGNORED, Batch
 from limbeck.data.batching import pad_ids
 from limbeck.distill.batches import Collator
 from limbeck.distill.config import Sampling
 from limbeck.distill.examples import Example
 from limbeck.errors import LimbeckError
-from limbeck.losses.cross_entropy import IGNORED
 from limbeck.training.callbacks import Callback, Progress
 
 

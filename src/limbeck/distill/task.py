@@ -9,10 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from limbeck.batch import Batch
+from limbeck.batch import IGNORED, Batch
 from limbeck.distill.config import TaskName
 from limbeck.distill.sampling import StudentSampler
-from limbeck.losses.cross_entropy import IGNORED, cross_entropy
+from limbeck.losses.cross_entropy import cross_entropy
 from limbeck.losses.divergence import forward_kl
 from limbeck.losses.term import Term
 from limbeck.methods.base import Method

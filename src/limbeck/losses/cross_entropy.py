@@ -10,11 +10,9 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from limbeck.batch import IGNORED
 from limbeck.losses.rowwise import rowwise_term
 from limbeck.losses.term import Term
-
-IGNORED = -100
-"""The label that no loss counts, as everywhere in `transformers`."""
 
 
 def cross_entropy(logits: Float[Tensor, "*positions classes"], targets: Int[Tensor, "*positions"]) -> Term:

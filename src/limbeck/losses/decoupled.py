@@ -7,7 +7,7 @@ from typing import Literal
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from limbeck.losses.cross_entropy import IGNORED
+from limbeck.batch import IGNORED
 from limbeck.losses.divergence import forward_pair, reverse_pair
 from limbeck.losses.pairs import HIDDEN, Rest, Temperature, divergence_term
 from limbeck.losses.term import Term
@@ -36,7 +36,7 @@ def decoupled_kd(
     Args:
         student: As in :func:`~limbeck.losses.divergence.forward_kl`, and so are the other arguments.
         teacher: Dense, since the label need not be among the likeliest classes.
-        labels: The right classes. Positions with :data:`~limbeck.losses.cross_entropy.IGNORED` do not count.
+        labels: The right classes. Positions with :data:`~limbeck.batch.IGNORED` do not count.
         alpha: Weight of the label's part.
         beta: Weight of the others' part.
         temperature: Likewise. The paper takes 4 and multiplies by its square, which is left to the caller.

@@ -13,8 +13,9 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from limbeck.batch import IGNORED
 from limbeck.errors import LimbeckError
-from limbeck.losses.cross_entropy import IGNORED, cross_entropy
+from limbeck.losses.cross_entropy import cross_entropy
 from limbeck.losses.divergence import forward_kl
 from limbeck.losses.divergences import Divergence
 from limbeck.losses.pairs import Temperature
@@ -120,7 +121,7 @@ def linear_cross_entropy(
 
     Args:
         student: Hidden states and head. Gradients flow into all of it that requires them.
-        targets: The right classes, or :data:`~limbeck.losses.cross_entropy.IGNORED`.
+        targets: The right classes, or :data:`~limbeck.batch.IGNORED`.
         chunk: As in :func:`linear_divergence`.
 
     Returns:

@@ -9,8 +9,7 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
-from limbeck.batch import Batch
-from limbeck.losses.cross_entropy import IGNORED
+from limbeck.batch import IGNORED, Batch
 from limbeck.losses.dac import dac_kl
 from limbeck.losses.term import Term
 from limbeck.methods.base import Method, Needs

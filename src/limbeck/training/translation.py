@@ -7,8 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from limbeck.batch import Batch
-from limbeck.data.translation import IGNORED
+from limbeck.batch import IGNORED, Batch
 from limbeck.losses.chunked import chunked_linear_sum
 from limbeck.losses.cross_entropy import smoothed_cross_entropy
 from limbeck.losses.divergence import jeffreys_divergence

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from limbeck.losses.cross_entropy import IGNORED
+from limbeck.batch import IGNORED
 from limbeck.losses.term import Term
 from limbeck.methods.logits import LogitDistillation
 from limbeck.systems.findings import Findings

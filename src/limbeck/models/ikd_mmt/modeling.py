@@ -12,7 +12,7 @@ from transformers import DynamicCache, EncoderDecoderCache, GenerationMixin, Pre
 from transformers import initialization as init
 from transformers.modeling_outputs import Seq2SeqLMOutput
 
-from limbeck.data.translation import IGNORED
+from limbeck.batch import IGNORED
 from limbeck.models.ikd_mmt.configuration import IKDMMTConfig
 from limbeck.models.ikd_mmt.decoder import Decoder, KeyValueCache, TransformersCache
 from limbeck.models.ikd_mmt.encoder import EncoderOutput, MultimodalEncoder

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from limbeck.losses.cross_entropy import IGNORED
+from limbeck.batch import IGNORED
 
 SYMBOLS, LABELS, DEMONSTRATIONS, ASKED = 12, 4, 8, 4
 _ASK = SYMBOLS * LABELS

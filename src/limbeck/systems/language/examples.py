@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from limbeck.batch import IGNORED
 from limbeck.distill.batches import Collator, ExampleLoader
 from limbeck.distill.examples import Example
-from limbeck.losses.cross_entropy import IGNORED
 from limbeck.world.language.vocabulary import Vocabulary
 
 
