@@ -10,11 +10,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from limbeck.batch import IGNORED
+from limbeck.batch import IGNORED, Batch
 from limbeck.distill.prepare import Ready
-from limbeck.distill.task import EMBEDDING, DistillTask
+from limbeck.distill.task import EMBEDDING, DistillTask, right_answers
 from limbeck.errors import LimbeckError
 from limbeck.losses.term import Term, add_terms
+from limbeck.signals import Signals
 
 Array = NDArray[np.float64]
 
@@ -42,11 +43,12 @@ def final_metrics(ready: Ready, split: Literal["val", "test"], task: DistillTask
     vectors: dict[int, Tensor] = {}
     for batch in loader:
         batch = {name: value.to(device) for name, value in batch.items()}
-        sums = add_terms([sums, measured(batch)])
+        said, terms = measured.judge(batch)
+        sums = add_terms([sums, terms])
         if measured.name.endswith("classification"):
-            right.append(_pairs(measured, batch))
-        elif measured.name == "embedding":
-            vectors |= dict(zip(batch["row"].tolist(), measured.speak(batch).hidden[EMBEDDING].cpu(), strict=True))
+            right.append(_pairs(said, batch))
+        elif measured.name == EMBEDDING:
+            vectors |= dict(zip(batch["row"].tolist(), said.hidden[EMBEDDING].cpu(), strict=True))
     measured.train(was_training)
     found = {name: float(term.mean()) for name, term in sums.items()}
     if measured.name in ("causal-lm", "seq2seq"):
@@ -89,12 +91,11 @@ def spearman(first: Array, second: Array) -> float:
     return found if math.isfinite(found) else 0.0
 
 
-def _pairs(task: DistillTask, batch: dict[str, Any]) -> Tensor:
-    logits = task.speak(batch).logits
-    assert isinstance(logits, Tensor)
-    targets = batch["labels"] if "labels" in batch else batch["targets"]
+def _pairs(said: Signals, batch: Batch) -> Tensor:
+    assert isinstance(said.logits, Tensor)
+    targets = right_answers(batch)
     counts = targets != IGNORED
-    return torch.stack([targets[counts], logits.argmax(-1)[counts]], dim=1)
+    return torch.stack([targets[counts], said.logits.argmax(-1)[counts]], dim=1)
 
 
 def _correlation(ready: Ready, split: str, vectors: Tensor) -> dict[str, float]:

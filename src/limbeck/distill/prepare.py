@@ -17,7 +17,7 @@ from limbeck.distill.examples import Encoder, Example, class_names, packed, with
 from limbeck.distill.models import adapted, check_causal, check_vocabularies, load_model, load_tokenizer, make_student
 from limbeck.distill.rows import Row, read_rows
 from limbeck.distill.sampling import StudentSampler
-from limbeck.distill.task import DistillTask, live_teacher
+from limbeck.distill.task import EMBEDDING, DistillTask, live_teacher
 from limbeck.errors import LimbeckError
 from limbeck.methods.base import Method
 from limbeck.methods.find import make_method
@@ -264,9 +264,9 @@ def _check_method(method: Method, config: DistillConfig) -> None:
         raise LimbeckError(
             f"method: {method.name!r} is for causal-lm with a live teacher, without packing and sampling"
         )
-    if config.compile and method.needs.teacher_hidden and method.needs.student_hidden != ("embedding",):
+    vectors = method.needs.student_hidden == (EMBEDDING,)
+    if config.compile and method.needs.teacher_hidden and not vectors:
         raise LimbeckError(f"compile: {method.name!r} looks into the models, which makes each step compile anew")
-    vectors = method.needs.student_hidden == ("embedding",)
-    if (config.task == "embedding") != vectors:
+    if (config.task == EMBEDDING) != vectors:
         wanted = "compares sentence vectors" if vectors else "compares logits or hidden states"
         raise LimbeckError(f"method: {method.name!r} {wanted}; the task {config.task!r} needs another")

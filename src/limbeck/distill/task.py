@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -22,16 +22,15 @@ from limbeck.teachers.live import LiveTeacher
 from limbeck.training.callbacks import Callback, Progress
 from limbeck.training.task import Task
 
-EMBEDDING = "embedding"
-"""The name of a sentence's vector among the hidden states."""
+EMBEDDING: Literal["embedding"] = "embedding"
+"""The task of sentence vectors, and such a vector's name among the hidden states."""
 
 
 def model_inputs(model: Any, task: TaskName, batch: Batch) -> dict[str, Any]:
     """What a model of a task is called with."""
     inputs = {name: batch[name] for name in ("input_ids", "attention_mask", "position_ids") if name in batch}
     if task == "seq2seq":
-        labels = batch["targets"].masked_fill(batch["targets"] == IGNORED, model.config.pad_token_id)
-        inputs["decoder_input_ids"] = shifted_right(labels, model.config)
+        inputs["decoder_input_ids"] = decoder_inputs(model, batch["targets"])
     if task == "causal-lm":
         inputs["use_cache"] = False
     return inputs
@@ -43,11 +42,23 @@ def _own_inputs(model: Any, task: TaskName, batch: Batch) -> dict[str, Any]:
     return model_inputs(model, task, own)
 
 
-def shifted_right(labels: Tensor, config: Any) -> Tensor:
-    """A decoder's inputs: its start, then what it should have said."""
-    start = config.decoder_start_token_id
-    start = config.pad_token_id if start is None else start
-    return torch.cat([labels.new_full((len(labels), 1), start), labels[:, :-1]], dim=1)
+def decoder_inputs(model: Any, targets: Tensor) -> Tensor:
+    """What a decoder reads that shall say the targets.
+
+    By the model's own rule where it has one: mBART, for instance, begins with the language's token, not with one start.
+
+    Args:
+        model: Of `transformers`, perhaps under adaptors.
+        targets: ``(batch, tokens)``, :data:`~limbeck.batch.IGNORED` at padding.
+    """
+    own = getattr(model, "prepare_decoder_input_ids_from_labels", None)
+    if own is not None:
+        made: Tensor = own(labels=targets)
+        return made
+    config = model.config
+    start = config.pad_token_id if config.decoder_start_token_id is None else config.decoder_start_token_id
+    shifted = torch.cat([targets.new_full((len(targets), 1), start), targets[:, :-1]], dim=1)
+    return shifted.masked_fill(shifted == IGNORED, config.pad_token_id)
 
 
 def mean_pooled(states: Tensor, mask: Tensor) -> Tensor:
@@ -67,11 +78,11 @@ def live_teacher(model: Any, task: TaskName, method: Method) -> Teacher:
     teacher = LiveTeacher(
         model,
         inputs,
-        method.needs.teacher_hidden if task != "embedding" else (),
-        logits=(lambda output: output.last_hidden_state) if task == "embedding" else None,
-        mask=None if task in ("sequence-classification", "embedding") or method.own_tokenizers else "mask",
+        method.needs.teacher_hidden if task != EMBEDDING else (),
+        logits=(lambda output: output.last_hidden_state) if task == EMBEDDING else None,
+        mask=None if task in ("sequence-classification", EMBEDDING) or method.own_tokenizers else "mask",
     )
-    return _Pooling(teacher) if task == "embedding" else teacher
+    return _Pooling(teacher) if task == EMBEDDING else teacher
 
 
 class _Pooling(nn.Module):
@@ -120,22 +131,26 @@ class DistillTask(Task):
         """The method's terms, and the cross-entropy where it is weighed or this is an evaluation."""
         if self.training and self.sampler is not None:
             batch = self.sampler(batch, self.student)
+        return self.judge(batch)[1]
+
+    def judge(self, batch: Batch) -> tuple[Signals, dict[str, Term]]:
+        """What the student says of a batch, and the terms that follow from it."""
         ours = self.speak(batch)
         theirs = self.teacher(batch) if self.teacher is not None else None
         terms: dict[str, Term] = {}
         if self.method is not None and theirs is not None:
             terms |= self.method(ours, theirs, batch)
-        if "cross_entropy" in self.weights or (not self.training and self.name != "embedding"):
+        if "cross_entropy" in self.weights or (not self.training and self.name != EMBEDDING):
             assert isinstance(ours.logits, Tensor)
-            terms["cross_entropy"] = cross_entropy(ours.logits, _targets(batch))
-        return terms if self.training else terms | _measured(ours, theirs, batch)
+            terms["cross_entropy"] = cross_entropy(ours.logits, right_answers(batch))
+        return ours, terms if self.training else terms | _measured(ours, theirs, batch)
 
     def speak(self, batch: Batch) -> Signals:
         """What the student says of a batch."""
-        wanted = () if self.method is None or self.name == "embedding" else self.method.needs.student_hidden
+        wanted = () if self.method is None or self.name == EMBEDDING else self.method.needs.student_hidden
         with tap(self.student, wanted) as hidden:
             output = self.student(**model_inputs(self.student, self.name, batch))
-        if self.name == "embedding":
+        if self.name == EMBEDDING:
             vector = mean_pooled(output.last_hidden_state, batch["attention_mask"])
             return Signals(hidden={EMBEDDING: vector})
         return Signals(logits=output.logits, hidden=hidden, mask=batch.get("mask"))
@@ -151,7 +166,8 @@ class MethodClock(Callback):
             task.method.begin_step(progress.share)
 
 
-def _targets(batch: Batch) -> Tensor:
+def right_answers(batch: Batch) -> Tensor:
+    """The right classes, of whole examples or of positions."""
     targets: Tensor = batch["labels"] if "labels" in batch else batch["targets"]
     return targets
 
@@ -161,7 +177,7 @@ def _measured(ours: Signals, theirs: Signals | None, batch: Batch) -> dict[str, 
     """What is reported of held-out data."""
     if not isinstance(ours.logits, Tensor):
         return {}
-    best, targets = ours.logits.argmax(-1), _targets(batch)
+    best, targets = ours.logits.argmax(-1), right_answers(batch)
     counts = targets != IGNORED
     found = {"accuracy": Term.over((best == targets).float(), counts)}
     if theirs is not None and theirs.logits is not None and "teacher_input_ids" not in batch:
