@@ -36,6 +36,22 @@ class Example:
     teacher: Example | None = None
 
 
+def next_tokens(ids: Sequence[int], *, prompt: int = 0, offsets: Sequence[tuple[int, int]] = ()) -> Example:
+    """One sequence, of which every token after the first is learnt, or every token after the prompt.
+
+    Args:
+        ids: From start to end.
+        prompt: How many of them are given, and not to be learnt.
+        offsets: Of each token in the text, if they are needed.
+
+    Example:
+        >>> next_tokens([1, 7, 8, 2]).targets, next_tokens([1, 7, 8, 2], prompt=3).targets
+        ([7, 8, 2, -100], [-100, -100, 2, -100])
+    """
+    targets = _shifted(ids, [at >= prompt for at in range(len(ids))])
+    return Example(list(ids), targets, prompt=prompt, offsets=tuple(offsets))
+
+
 class Encoder:
     """From rows to examples.
 
@@ -88,8 +104,9 @@ class Encoder:
             ids.append(self.tokenizer.eos_token_id)
             offsets.append(_NO_TEXT)
         ids = self._fit(ids, row)
-        targets = self._learnt(_shifted(ids, [True] * len(ids)), row)
-        return Example(ids, targets, offsets=tuple(offsets[: len(ids)]))
+        example = next_tokens(ids, offsets=offsets[: len(ids)])
+        self._learnt(example.targets, row)
+        return example
 
     def _learnt(self, targets: list[int], row: Row) -> list[int]:
         if all(target == IGNORED for target in targets):
@@ -116,8 +133,7 @@ class Encoder:
             prompt = prompt[min(over, len(prompt) - 1) :]
             completion = completion[: self.data.max_length - len(prompt)]
         ids, offsets = zip(*prompt, *completion, strict=True)
-        counted = [at >= len(prompt) for at in range(len(ids))]
-        return Example([*ids], _shifted(ids, counted), prompt=len(prompt), offsets=offsets)
+        return next_tokens(ids, prompt=len(prompt), offsets=offsets)
 
     def _chat(self, row: Row) -> tuple[list[int], list[bool]]:
         """A dialogue's ids, and which of them the assistant wrote: what each of its turns adds to those before it."""

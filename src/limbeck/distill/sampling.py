@@ -8,12 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from limbeck.batch import IGNORED, Batch
-from limbeck.data.batching import pad_ids
+from limbeck.batch import Batch
 from limbeck.distill.batches import Collator
 from limbeck.distill.config import Sampling
-from limbeck.distill.examples import Example
+from limbeck.distill.examples import Example, next_tokens
 from limbeck.errors import LimbeckError
+from limbeck.models.generation import continuations, ended
 from limbeck.training.callbacks import Callback, Progress
 
 
@@ -88,39 +88,25 @@ class StudentSampler(nn.Module):
             self.share.fill_(min(float(self.share) + 0.1, self.settings.share))
         self.last_loss.fill_(loss)
 
-    @torch.no_grad()
     def _completed(self, batch: Batch, student: Any) -> list[Example]:
+        lengths = batch["prompt"].tolist()
         prompts = [
-            ids[:length].tolist() for ids, length in zip(batch["input_ids"], batch["prompt"].tolist(), strict=True)
+            ids[:length].tolist()[-(self.max_length - 1) :]
+            for ids, length in zip(batch["input_ids"], lengths, strict=True)
         ]
-        prompts = [prompt[-(self.max_length - 1) :] for prompt in prompts]
-        ids, real = pad_ids(prompts, self.pad, side="left")
-        room = self.max_length - ids.shape[1]
-        was_training = student.training
-        student.eval()
-        written = student.generate(
-            input_ids=ids.to(batch["input_ids"].device),
-            attention_mask=real.to(batch["input_ids"].device).long(),
+        completions = continuations(
+            student,
+            prompts,
+            pad=self.pad,
             do_sample=True,
             temperature=self.settings.temperature,
-            top_k=0,
-            top_p=1.0,
-            max_new_tokens=max(1, min(self.settings.max_new_tokens, room)),
-            pad_token_id=self.pad,
+            max_new_tokens=min(self.settings.max_new_tokens, self.max_length - max(map(len, prompts))),
             eos_token_id=self.end,
         )
-        student.train(was_training)
-        completions = written[:, ids.shape[1] :].tolist()
-        return [self._example(prompt, self._ended(rest)) for prompt, rest in zip(prompts, completions, strict=True)]
-
-    def _ended(self, completion: list[int]) -> list[int]:
-        """Up to the end mark, which is learnt, too."""
-        return completion[: completion.index(self.end) + 1] if self.end in completion else completion
-
-    def _example(self, prompt: list[int], completion: list[int]) -> Example:
-        ids = [*prompt, *completion]
-        targets = [IGNORED] * (len(prompt) - 1) + completion + [IGNORED]
-        return Example(ids, targets, prompt=len(prompt))
+        return [
+            next_tokens([*prompt, *ended(rest, {self.end})], prompt=len(prompt))
+            for prompt, rest in zip(prompts, completions, strict=True)
+        ]
 
     def _keep(self, examples: list[Example]) -> None:
         for example in examples if len(self.kept) else ():
@@ -135,8 +121,7 @@ class StudentSampler(nn.Module):
         examples = []
         for at in chosen.tolist():
             prompt, length = self.sizes[at].tolist()
-            ids = self.kept[at, :length].tolist()
-            examples.append(self._example(ids[:prompt], ids[prompt:]))
+            examples.append(next_tokens(self.kept[at, :length].tolist(), prompt=prompt))
         return examples
 
 

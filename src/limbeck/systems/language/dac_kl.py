@@ -5,11 +5,12 @@ from __future__ import annotations
 import itertools
 from typing import Any, Literal
 
+from limbeck.distill.examples import next_tokens
 from limbeck.evaluation.metrics import Mean
 from limbeck.systems.findings import Findings
 from limbeck.systems.lab import Lab
 from limbeck.systems.language.arms import Arm, Budget, logits
-from limbeck.systems.language.examples import Splits, next_words
+from limbeck.systems.language.examples import Splits
 from limbeck.systems.language.measures import Column, likelihood
 from limbeck.systems.language.models import Shape, parameters_of, write
 from limbeck.systems.language.prompts import answers, span_words, with_noise
@@ -135,7 +136,7 @@ def _measured(job: Job, model: Any, teacher: Any) -> list[Column]:
     learnt = written
     if job.arm.options.get("revised"):
         learnt = revise(model, teacher, prompts, written, end=job.splits.vocabulary.end, seed=job.seed)
-    read = [next_words([*p, *w], prompt=len(p)) for p, w in zip(prompts, learnt, strict=True)]
+    read = [next_tokens([*p, *w], prompt=len(p)) for p, w in zip(prompts, learnt, strict=True)]
     liked = likelihood(teacher, None, job.splits, read)[0].statistics
     return [
         *likelihood(model, teacher, job.splits, examples),

@@ -7,12 +7,12 @@ from typing import Literal
 
 import numpy as np
 
-from limbeck.distill.examples import Example
+from limbeck.distill.examples import Example, next_tokens
 from limbeck.evaluation.metrics import Mean
 from limbeck.systems.findings import Findings
 from limbeck.systems.lab import Lab
 from limbeck.systems.language.arms import Arm, Budget
-from limbeck.systems.language.examples import Splits, next_words
+from limbeck.systems.language.examples import Splits
 from limbeck.systems.language.measures import Column
 from limbeck.systems.language.models import Shape, parameters_of, write
 from limbeck.systems.language.problems import (
@@ -144,13 +144,13 @@ def targets(arm: str, given: Sequence[Problem], teacher: TextTeacher, wrong_labe
 def _asked(problem: Problem) -> Example:
     words = problem_vocabulary()
     ids = [words.start, *words.encode(problem.text.split())]
-    return next_words([*ids, words.end], prompt=len(ids))
+    return next_tokens([*ids, words.end], prompt=len(ids))
 
 
 def _answered(problem: Problem, answer: str) -> Example:
     words = problem_vocabulary()
     ids = [words.start, *words.encode(problem.text.split())]
-    return next_words([*ids, *words.encode(answer.split()), words.end], prompt=len(ids))
+    return next_tokens([*ids, *words.encode(answer.split()), words.end], prompt=len(ids))
 
 
 def run_job(job: Job) -> Measured:

@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import torch
 from torch import Tensor, nn
 from transformers import GPT2Config, GPT2LMHeadModel
 from transformers.modeling_outputs import CausalLMOutput
 
-from limbeck.data.batching import pad_ids
-from limbeck.models.quiet import quiet_transformers
+from limbeck.models.generation import continuations, ended
 from limbeck.world.language.vocabulary import Vocabulary
 
 LONGEST = 64
@@ -92,7 +90,6 @@ def parameters_of(model: Any) -> int:
     return sum(parameter.numel() for parameter in model.parameters())
 
 
-@torch.no_grad()
 def write(
     model: Any, prompts: list[list[int]], *, seed: int, sample: bool = True, top_k: int = 0, most: int = 40
 ) -> list[list[int]]:
@@ -109,24 +106,7 @@ def write(
     Returns:
         What it wrote, without the prompt, up to the end and with it; without an end where it came to none.
     """
-    config = model.config
-    device = next(model.parameters()).device
-    ids, real = pad_ids(prompts, config.pad_token_id, side="left")
-    was_training = model.training
-    model.eval()
-    how: dict[str, Any] = {"temperature": 1.0, "top_k": top_k, "top_p": 1.0} if sample else {}
-    with quiet_transformers(), torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.manual_seed(seed)
-        written: Tensor = model.generate(
-            input_ids=ids.to(device),
-            attention_mask=real.to(device).long(),
-            do_sample=sample,
-            max_new_tokens=min(most, LONGEST - ids.shape[1]),
-            **how,
-        )
-    model.train(was_training)
-    return [_ended(row, config.eos_token_id) for row in written[:, ids.shape[1] :].tolist()]
-
-
-def _ended(ids: list[int], end: int) -> list[int]:
-    return ids[: ids.index(end) + 1] if end in ids else ids
+    room = LONGEST - max(map(len, prompts))
+    how = {"do_sample": sample, "max_new_tokens": min(most, room), **({"top_k": top_k} if sample else {})}
+    written = continuations(model, prompts, pad=model.config.pad_token_id, seed=seed, **how)
+    return [ended(ids, {model.config.eos_token_id}) for ids in written]

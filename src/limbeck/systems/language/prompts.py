@@ -6,8 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from limbeck.distill.examples import Example
-from limbeck.systems.language.examples import next_words
+from limbeck.distill.examples import Example, next_tokens
 from limbeck.world.language import Language, Vocabulary
 from limbeck.world.language.vocabulary import may_be_several, spoken_nouns
 from limbeck.world.lexicon import lexicon
@@ -19,7 +18,7 @@ _SPECIAL = 3
 def answers(language: Language, sequences: Sequence[Sequence[int]]) -> list[Example]:
     """Texts with a question mark, of which what comes after it is learnt."""
     mark = language.vocabulary.ids["?"]
-    return [next_words(ids, prompt=list(ids).index(mark) + 1) for ids in sequences]
+    return [next_tokens(ids, prompt=list(ids).index(mark) + 1) for ids in sequences]
 
 
 def with_noise(examples: Sequence[Example], share: float, vocabulary: Vocabulary, *, seed: int = 0) -> list[Example]:
@@ -38,7 +37,7 @@ def with_noise(examples: Sequence[Example], share: float, vocabulary: Vocabulary
         for at in range(example.prompt, len(ids) - 1):
             if int(drawn[0, at]) < share * 2**64:
                 ids[at] = _SPECIAL + int(drawn[1, at]) % (len(vocabulary) - _SPECIAL)
-        found.append(next_words(ids, prompt=example.prompt))
+        found.append(next_tokens(ids, prompt=example.prompt))
     return found
 
 

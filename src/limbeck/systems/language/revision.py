@@ -11,9 +11,8 @@ from torch import Tensor
 from limbeck.batch import Batch
 from limbeck.data.batching import pad_ids
 from limbeck.distill.config import Sampling
-from limbeck.distill.examples import Example
+from limbeck.distill.examples import Example, next_tokens
 from limbeck.distill.sampling import StudentSampler
-from limbeck.models.quiet import quiet_transformers
 from limbeck.systems.language.models import LONGEST, write
 from limbeck.world.language.vocabulary import Vocabulary
 
@@ -40,8 +39,7 @@ class RevisedSampler(StudentSampler):
 
     @torch.no_grad()
     def _completed(self, batch: Batch, student: Any) -> list[Example]:
-        with quiet_transformers():
-            examples = super()._completed(batch, student)
+        examples = super()._completed(batch, student)
         teacher = self.__dict__["teacher"]
         if teacher is None:
             return examples
@@ -49,7 +47,9 @@ class RevisedSampler(StudentSampler):
         written = [example.input_ids[example.prompt :] for example in examples]
         seed = int(torch.randint(2**31, ()))
         revised = revise(student, teacher, prompts, written, end=self.end, seed=seed)
-        return [self._example(prompt, rest) for prompt, rest in zip(prompts, revised, strict=True)]
+        return [
+            next_tokens([*prompt, *rest], prompt=len(prompt)) for prompt, rest in zip(prompts, revised, strict=True)
+        ]
 
 
 @torch.no_grad()

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from limbeck.errors import LimbeckError
+from limbeck.models.generation import continuations, ended
 from limbeck.teachers.text.base import Answer, Prompt, TextSettings, messages_of
 from limbeck.teachers.text.cache import AnswerCache, answer_key
 
@@ -113,28 +114,12 @@ class LocalTextTeacher:
         return list(ids)
 
     def _generate(self, prompts: Sequence[list[int]], sampling: TextSettings) -> list[Answer]:
-        width = max(map(len, prompts))
-        device = self.model.device
-        input_ids = torch.tensor([[self.pad] * (width - len(ids)) + ids for ids in prompts], device=device)
-        attention = torch.tensor([[0] * (width - len(ids)) + [1] * len(ids) for ids in prompts], device=device)
-        options: dict[str, Any] = {"do_sample": False, "temperature": None, "top_p": None, "top_k": None}
+        how: dict[str, Any] = {"max_new_tokens": sampling.max_tokens}
         if sampling.temperature:
-            options = {"do_sample": True, "temperature": sampling.temperature, "top_p": sampling.top_p, "top_k": 0}
+            how |= {"do_sample": True, "temperature": sampling.temperature, "top_p": sampling.top_p}
         if sampling.stop:
-            options["stopping_criteria"] = [self._stopper(width, sampling.stop)]
-        devices = [device] if device.type == "cuda" else []
-        # What is drawn here must not change what is drawn by a training around it.
-        with torch.random.fork_rng(devices), torch.no_grad():
-            torch.manual_seed(sampling.seed)
-            output = self.model.generate(
-                input_ids=input_ids,
-                attention_mask=attention,
-                max_new_tokens=sampling.max_tokens,
-                pad_token_id=self.pad,
-                **options,
-            )
-        assert isinstance(output, Tensor)
-        lines = output[:, width:].tolist()
+            how["stopping_criteria"] = [self._stopper(max(map(len, prompts)), sampling.stop)]
+        lines = continuations(self.model, prompts, pad=self.pad, seed=sampling.seed, **how)
         return [self._answer(len(ids), line, sampling) for ids, line in zip(prompts, lines, strict=True)]
 
     def _stopper(self, width: int, stop: Sequence[str]) -> Callable[..., Tensor]:
@@ -151,9 +136,10 @@ class LocalTextTeacher:
     def _answer(self, prompt: int, line: list[int], sampling: TextSettings) -> Answer:
         configured = self.model.generation_config.eos_token_id if self.model.generation_config else None
         ends = {self.end, *(configured if isinstance(configured, list) else [configured])} - {None}
-        stop = next((at for at, token in enumerate(line) if token in ends), None)
-        kept = line if stop is None else line[:stop]
+        line = ended(line, ends)
+        stopped = bool(line) and line[-1] in ends
+        kept = line[:-1] if stopped else line
         text = str(self.tokenizer.decode(kept, skip_special_tokens=True))
         cut = min((at for word in sampling.stop if (at := text.find(word)) >= 0), default=None)
-        finish = "length" if stop is None and cut is None else "stop"
-        return Answer(text[:cut], finish, prompt, len(kept) + (stop is not None))
+        finish = "length" if not stopped and cut is None else "stop"
+        return Answer(text[:cut], finish, prompt, len(line))

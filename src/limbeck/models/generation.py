@@ -1,0 +1,60 @@
+"""Text from language models: one way to ask `generate()` for it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from limbeck.data.batching import pad_ids
+from limbeck.models.quiet import quiet_transformers
+
+
+@torch.no_grad()
+def continuations(
+    model: Any, prompts: Sequence[Sequence[int]], *, pad: int, seed: int | None = None, **how: Any
+) -> list[list[int]]:
+    """Let a model go on with prompts, in eval mode whatever mode it is in.
+
+    Args:
+        model: A causal language model of `transformers`.
+        prompts: Ids that it is given, at least one each.
+        pad: The id that fills prompts up, on the left.
+        seed: Of the drawing, which then changes nothing that is drawn elsewhere; None draws from the current state.
+        how: Settings of ``generate()``. Sampling is from the whole distribution unless ``top_k`` or ``top_p`` say
+            otherwise, whatever the model's own generation settings are.
+
+    Returns:
+        What it wrote, without the prompt; what follows an end mark is of no meaning (:func:`ended`).
+    """
+    device = model.device
+    ids, real = pad_ids(prompts, pad, side="left")
+    if how.get("do_sample"):
+        how = {"temperature": 1.0, "top_k": 0, "top_p": 1.0, **how}
+    else:
+        how = {**how, "do_sample": False, "temperature": None, "top_k": None, "top_p": None}
+    was_training = model.training
+    model.eval()
+    try:
+        with quiet_transformers(), torch.random.fork_rng([device] if device.type == "cuda" else [], seed is not None):
+            if seed is not None:
+                torch.manual_seed(seed)
+            written: Tensor = model.generate(
+                input_ids=ids.to(device), attention_mask=real.to(device).long(), pad_token_id=pad, **how
+            )
+    finally:
+        model.train(was_training)
+    return written[:, ids.shape[1] :].tolist()
+
+
+def ended(ids: Sequence[int], ends: Collection[int]) -> list[int]:
+    """Up to the first end mark and with it.
+
+    Example:
+        >>> ended([7, 8, 2, 0, 0], {2}), ended([7, 8], {2})
+        ([7, 8, 2], [7, 8])
+    """
+    stop = next((at for at, token in enumerate(ids) if token in ends), len(ids))
+    return list(ids[: stop + 1])
