@@ -14,6 +14,7 @@ from transformers import PreTrainedModel
 from limbeck.distill.config import DistillConfig, Lora, StudentSettings, TaskName
 from limbeck.errors import LimbeckError
 from limbeck.models.quiet import quiet_transformers
+from limbeck.models.size import parameters_of
 from limbeck.students.inherit import apply_changes, inherit
 
 CLASSES: dict[TaskName, str] = {
@@ -118,10 +119,7 @@ class Sizes:
     @classmethod
     def of(cls, model: Any) -> Sizes:
         """Count a model's parameters."""
-        return cls(
-            sum(part.numel() for part in model.parameters()),
-            sum(part.numel() for part in model.parameters() if part.requires_grad),
-        )
+        return cls(parameters_of(model), parameters_of(model, learning=True))
 
 
 def check_vocabularies(teacher: PreTrainedModel, student: PreTrainedModel, task: TaskName) -> None:

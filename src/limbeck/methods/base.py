@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -12,6 +12,7 @@ from torch import nn
 from limbeck.batch import Batch
 from limbeck.losses.term import Term
 from limbeck.signals import Signals
+from limbeck.teachers.base import Teacher
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,14 @@ class Method(nn.Module, abc.ABC):
 
         Raises:
             LimbeckError: The two do not go together.
+        """
+
+    def prepare(self, teacher: Teacher, batches: Iterable[Batch]) -> None:
+        """Look at the training data once, after :meth:`connect`; for methods that need to know all of it beforehand.
+
+        Args:
+            teacher: Gives what :attr:`needs` names.
+            batches: The training data, in any order.
         """
 
     def begin_step(self, progress: float) -> None:

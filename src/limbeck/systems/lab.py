@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
 
 import limbeck
 from limbeck.errors import LimbeckError
+from limbeck.files import sha256_of
 
 if TYPE_CHECKING:
     from torch import nn
@@ -173,7 +174,7 @@ def _read(model: nn.Module, place: Path) -> None:
     weights = place / "model.safetensors"
     try:
         noted = json.loads((place / "teacher.json").read_text(encoding="utf-8"))
-        if noted["sha256"] != _sha256(weights):
+        if noted["sha256"] != sha256_of(weights):
             raise _Corrupt("its weights have changed since they were written")
         load_model(model, weights)
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
@@ -188,7 +189,7 @@ def _write(model: nn.Module, place: Path, recipe: str) -> None:
     partial = Path(tempfile.mkdtemp(prefix=f".{place.name}-", dir=place.parent))
     try:
         save_model(model, str(partial / "model.safetensors"))
-        noted = {**json.loads(recipe), "sha256": _sha256(partial / "model.safetensors")}
+        noted = {**json.loads(recipe), "sha256": sha256_of(partial / "model.safetensors")}
         (partial / "teacher.json").write_text(json.dumps(noted, indent=2) + "\n", encoding="utf-8")
         try:
             partial.rename(place)
@@ -198,11 +199,6 @@ def _write(model: nn.Module, place: Path, recipe: str) -> None:
                 raise
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextmanager

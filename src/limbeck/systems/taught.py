@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import torch
 from torch import Tensor, nn
 
 from limbeck.batch import Batch
@@ -25,7 +26,6 @@ class Taught(Task):
         label_weight: Its weight; at 0 the labels are not looked at.
 
     Example:
-        >>> import torch
         >>> task = Taught(nn.Linear(2, 3), ("x",))
         >>> list(task({"x": torch.ones(4, 2), "labels": torch.zeros(4, dtype=torch.long)}))
         ['labels']
@@ -52,3 +52,25 @@ class Taught(Task):
         for method in self.methods:
             terms |= method(Signals(logits=logits), Signals(logits=batch["teacher"]), batch)
         return terms
+
+
+@torch.no_grad()
+def said_by(network: nn.Module, *inputs: Tensor, device: str, at_once: int = 500) -> Tensor:
+    """What a network says in eval mode, on the CPU.
+
+    Args:
+        network: Its mode is afterwards what it was before; it stays on the device.
+        inputs: What it is called with, in order; the first axis is cut into batches.
+        device: Where.
+        at_once: Rows of one batch.
+
+    Example:
+        >>> said_by(nn.Linear(2, 3), torch.ones(1200, 2), device="cpu").shape
+        torch.Size([1200, 3])
+    """
+    was_training = network.training
+    network.eval().to(device)
+    parts = zip(*(whole.split(at_once) for whole in inputs), strict=True)
+    said = torch.cat([network(*(part.to(device) for part in given)).cpu() for given in parts])
+    network.train(was_training)
+    return said

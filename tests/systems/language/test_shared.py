@@ -9,8 +9,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from limbeck.distill.examples import next_tokens
 from limbeck.systems.language.arms import Arm, Budget, logits
-from limbeck.systems.language.examples import next_words
 from limbeck.systems.language.measures import liked_by, likelihood, quality
 from limbeck.systems.language.models import Shape, tiny_gpt, write
 from limbeck.systems.language.teachers import Teacher
@@ -40,8 +40,8 @@ def test_likelihood_is_that_of_each_sequence_alone() -> None:
 
 
 def test_a_prompt_is_not_learnt() -> None:
-    assert next_words([1, 5, 6, 7, 2], prompt=3).targets == [-100, -100, 7, 2, -100]
-    assert next_words([1, 5, 2]).targets == [5, 2, -100]
+    assert next_tokens([1, 5, 6, 7, 2], prompt=3).targets == [-100, -100, 7, 2, -100]
+    assert next_tokens([1, 5, 2]).targets == [5, 2, -100]
 
 
 def test_quality_of_texts_of_noise_and_of_one_text_again_and_again() -> None:

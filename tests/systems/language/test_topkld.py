@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from limbeck.losses.decoupled import topk_split_kl
-from limbeck.systems.language.models import Shape, parameters_of, tiny_gpt
+from limbeck.models.size import parameters_of
+from limbeck.systems.language.models import Shape, tiny_gpt
 from limbeck.systems.language.quantization import quantize, rounded, total_bits
 from limbeck.systems.language.topkld import arms
 from limbeck.world.language import vocabulary

@@ -13,15 +13,16 @@ from limbeck.evaluation.base import Statistics
 from limbeck.evaluation.metrics import Accuracy
 from limbeck.methods.base import Method
 from limbeck.methods.logits import LogitDistillation
+from limbeck.models.size import parameters_of
 from limbeck.systems.findings import Findings, Role
 from limbeck.systems.incontext.networks import Distiller, InContextReader, SoftPrompts
-from limbeck.systems.incontext.reading import reader_of, said_by
+from limbeck.systems.incontext.reading import reader_of
 from limbeck.systems.incontext.tasks import DEMONSTRATIONS, Prompts, as_questions, chosen, mappings, prompts
 from limbeck.systems.jobs import run_jobs
 from limbeck.systems.lab import Lab
 from limbeck.systems.registry import system
 from limbeck.systems.tables import Table
-from limbeck.systems.taught import Taught
+from limbeck.systems.taught import Taught, said_by
 from limbeck.training.device import accelerator_on
 from limbeck.training.loop import fit
 from limbeck.training.plan import Plan
@@ -90,7 +91,9 @@ def mend(lab: Lab, *, vectors: int = 4, steps: int | None = None, workers: int |
         prompts(texts, 1, seed=1), prompts(tasks, each * 5, seed=2), prompts(unseen, each, seed=3), vectors, length,
         lab.cache, lab.scale, lab.device,
     )  # fmt: skip
-    taught = [said_by(reader, part.demonstrations, part, lab.device) for part in (shared.texts, shared.tasks)]
+    taught = [
+        said_by(reader, part.demonstrations, part.questions, device=lab.device) for part in (shared.texts, shared.tasks)
+    ]
     findings, accuracy = Findings(), Accuracy()
     right = shared.tests.questions[:, 1::2].flatten().tolist()
     for seed in lab.seeds:
@@ -183,17 +186,18 @@ def _fit(
 
 
 def _judged(network: nn.Module, given: Tensor, shared: _Shared, started: float) -> _Result:
-    said = chosen(said_by(network, given, shared.tests, shared.device))
+    said = chosen(said_by(network, given, shared.tests.questions, device=shared.device))
     wanted = shared.tests.questions[:, 1::2]
     right = Accuracy().statistics(said.flatten().tolist(), wanted.flatten().tolist())
-    learnt = sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)
-    return _Result(right, learnt, time.perf_counter() - started)
+    return _Result(right, parameters_of(network, learning=True), time.perf_counter() - started)
 
 
 def _untrained(reader: InContextReader, name: str, shared: _Shared, seed: int) -> Tensor:
+    network: nn.Module = reader
+    shown = shared.tests.demonstrations
     if name == "random":
         set_seed(seed)
-        given = torch.arange(len(shared.tests))
-        return chosen(said_by(SoftPrompts(reader, len(given), shared.vectors), given, shared.tests, shared.device))
-    shown = shared.tests.demonstrations
-    return chosen(said_by(reader, shown if name == "demonstrations" else shown[:, :0], shared.tests, shared.device))
+        network, shown = SoftPrompts(reader, len(shown), shared.vectors), torch.arange(len(shown))
+    elif name != "demonstrations":
+        shown = shown[:, :0]
+    return chosen(said_by(network, shown, shared.tests.questions, device=shared.device))

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from limbeck.systems.incontext.networks import InContextReader
-from limbeck.systems.incontext.tasks import Prompts, mappings, prompts
+from limbeck.systems.incontext.tasks import mappings, prompts
 from limbeck.systems.lab import Lab
 from limbeck.systems.tables import Table
 from limbeck.systems.taught import Taught
@@ -34,18 +33,3 @@ def reader_of(lab: Lab) -> InContextReader:
     reader = lab.teacher("in-context-reader", recipe, InContextReader, train)
     assert isinstance(reader, InContextReader)
     return reader
-
-
-@torch.no_grad()
-def said_by(network: nn.Module, given: Tensor, part: Prompts, device: str) -> Tensor:
-    """Logits at the places of questions and answers, ``(prompts, 2 * asked, vocabulary)``.
-
-    Args:
-        network: Takes what is given before questions, and the questions.
-        given: Demonstrations, or the prompts' numbers.
-        part: The prompts.
-        device: Where.
-    """
-    network.eval().to(device)
-    parts = zip(given.split(500), part.questions.split(500), strict=True)
-    return torch.cat([network(before.to(device), asked.to(device)).cpu() for before, asked in parts])

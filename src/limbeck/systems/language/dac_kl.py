@@ -7,12 +7,13 @@ from typing import Any, Literal
 
 from limbeck.distill.examples import next_tokens
 from limbeck.evaluation.metrics import Mean
+from limbeck.models.size import parameters_of
 from limbeck.systems.findings import Findings
 from limbeck.systems.lab import Lab
 from limbeck.systems.language.arms import Arm, Budget, logits
 from limbeck.systems.language.examples import Splits
 from limbeck.systems.language.measures import Column, likelihood
-from limbeck.systems.language.models import Shape, parameters_of, write
+from limbeck.systems.language.models import Shape, write
 from limbeck.systems.language.prompts import answers, span_words, with_noise
 from limbeck.systems.language.revision import RevisedSampler, revise
 from limbeck.systems.language.teachers import Teacher

@@ -9,13 +9,14 @@ import numpy as np
 from limbeck.distill.examples import Example
 from limbeck.evaluation.metrics import Mean
 from limbeck.evaluation.perplexity import PerplexityRatio
+from limbeck.models.size import parameters_of
 from limbeck.systems.findings import Findings
 from limbeck.systems.lab import Lab
 from limbeck.systems.language.arms import Arm, Budget, logits
 from limbeck.systems.language.domains import DomainClock, DomainLoader, Domains, domain_nll
 from limbeck.systems.language.examples import Splits, all_words
 from limbeck.systems.language.measures import Column, likelihood
-from limbeck.systems.language.models import Shape, parameters_of
+from limbeck.systems.language.models import Shape
 from limbeck.systems.language.teachers import Teacher
 from limbeck.systems.language.training import Job, Measured, new_student, run_all, train
 from limbeck.systems.registry import system

@@ -9,12 +9,13 @@ import numpy as np
 
 from limbeck.distill.examples import Example, next_tokens
 from limbeck.evaluation.metrics import Mean
+from limbeck.models.size import parameters_of
 from limbeck.systems.findings import Findings
 from limbeck.systems.lab import Lab
 from limbeck.systems.language.arms import Arm, Budget
 from limbeck.systems.language.examples import Splits
 from limbeck.systems.language.measures import Column
-from limbeck.systems.language.models import Shape, parameters_of, write
+from limbeck.systems.language.models import Shape, write
 from limbeck.systems.language.problems import (
     DIRECT,
     STEPS,

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from limbeck.distill.examples import Example
 from limbeck.evaluation.metrics import Mean
+from limbeck.models.size import parameters_of
 from limbeck.systems.findings import Findings, Role
 from limbeck.systems.lab import Lab
 from limbeck.systems.language.arms import Arm, Budget, logits
 from limbeck.systems.language.examples import Splits, all_words
 from limbeck.systems.language.measures import Column, likelihood
-from limbeck.systems.language.models import Shape, parameters_of, tiny_model
+from limbeck.systems.language.models import Shape, tiny_model
 from limbeck.systems.language.selection import WAYS, mean_nll, proportional, top
 from limbeck.systems.language.teachers import Teacher
 from limbeck.systems.language.training import Job, Measured, run_all, train
@@ -144,7 +145,7 @@ def _splits(lab: Lab, language: Language, train: list[Example]) -> Splits:
     return Splits(train, val, test, language.vocabulary)
 
 
-def _equal_cost(budget: Budget, scored: int, width: int, models: tuple[object, object]) -> int:
+def _equal_cost(budget: Budget, scored: int, width: int, models: tuple[Any, Any]) -> int:
     """Steps of KD that take as much arithmetic as scoring once and training: 2 a parameter forth, 4 back."""
     student = parameters_of(tiny_model(Shape(width), vocabulary()))
     teacher, reference = (parameters_of(model) for model in models)

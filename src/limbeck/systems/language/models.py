@@ -85,11 +85,6 @@ def tiny_gpt(shape: Shape, vocabulary: Vocabulary) -> Any:
     return GPT2LMHeadModel(config)
 
 
-def parameters_of(model: Any) -> int:
-    """How many parameters a model has; those that are tied count once."""
-    return sum(parameter.numel() for parameter in model.parameters())
-
-
 def write(
     model: Any, prompts: list[list[int]], *, seed: int, sample: bool = True, top_k: int = 0, most: int = 40
 ) -> list[list[int]]:

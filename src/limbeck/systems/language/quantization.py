@@ -9,6 +9,8 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 from transformers.pytorch_utils import Conv1D
 
+from limbeck.models.size import parameters_of
+
 _FULL = 16  # bits of what is not quantised, as it would be stored
 
 
@@ -66,5 +68,5 @@ def total_bits(model: Any, bits: int) -> int:
     """Bits that a model takes when the weights of its blocks have so many each, and all else 16."""
     with torch.no_grad():
         blocks = sum(module.weight.numel() for module in model.modules() if isinstance(module, Conv1D))
-    everything = sum(parameter.numel() for parameter in model.parameters())
+    everything = parameters_of(model)
     return blocks * bits + (everything - blocks) * _FULL

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from limbeck.models.size import parameters_of
 from limbeck.systems.findings import Findings
 from limbeck.systems.lab import Lab
 from limbeck.systems.language.arms import Arm, Budget, logits
@@ -17,7 +18,7 @@ from limbeck.systems.language.canaries import (
 )
 from limbeck.systems.language.examples import Splits, all_words
 from limbeck.systems.language.measures import NLL, likelihood
-from limbeck.systems.language.models import Shape, parameters_of
+from limbeck.systems.language.models import Shape
 from limbeck.systems.language.teachers import Teacher
 from limbeck.systems.language.training import Job, Measured, run_all, train
 from limbeck.systems.registry import system

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Literal
 
 from limbeck.evaluation.metrics import Mean
+from limbeck.models.size import parameters_of
 from limbeck.systems.findings import Findings
 from limbeck.systems.lab import Lab
 from limbeck.systems.language.arms import Arm, Budget, logits
 from limbeck.systems.language.measures import Column
-from limbeck.systems.language.models import Shape, parameters_of
+from limbeck.systems.language.models import Shape
 from limbeck.systems.language.quantization import quantize, total_bits
 from limbeck.systems.language.taid import corpus
 from limbeck.systems.language.teachers import Teacher, long_budget

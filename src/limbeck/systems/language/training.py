@@ -9,13 +9,14 @@ from typing import Any
 from limbeck.distill.sampling import StudentSampler
 from limbeck.distill.task import DistillTask, MethodClock, live_teacher
 from limbeck.methods.find import make_method
+from limbeck.models.size import parameters_of
 from limbeck.systems.findings import Findings
 from limbeck.systems.jobs import run_jobs
 from limbeck.systems.lab import Lab
 from limbeck.systems.language.arms import Arm, Budget
 from limbeck.systems.language.examples import Splits
 from limbeck.systems.language.measures import Column, liked_by, likelihood, quality, samples_of
-from limbeck.systems.language.models import Shape, parameters_of, tiny_model
+from limbeck.systems.language.models import Shape, tiny_model
 from limbeck.systems.language.teachers import Teacher, plan_of
 from limbeck.training.callbacks import Callback
 from limbeck.training.device import accelerator_on

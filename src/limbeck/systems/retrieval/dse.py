@@ -14,16 +14,16 @@ from limbeck.evaluation.base import Statistics
 from limbeck.evaluation.metrics import Accuracy, Mean
 from limbeck.methods.base import Method
 from limbeck.methods.logit_mse import LogitRegression
+from limbeck.models.size import parameters_of
 from limbeck.systems.findings import Findings, Role
 from limbeck.systems.jobs import run_jobs
 from limbeck.systems.lab import Lab
 from limbeck.systems.registry import system
 from limbeck.systems.retrieval.embedders import Head, Pooling, SiameseComparer
 from limbeck.systems.retrieval.pairs import Pairs, pairs
-from limbeck.systems.retrieval.rankers import parameters_of
-from limbeck.systems.retrieval.training import WRONG_PAIRS, comparer_teacher, logits_of
+from limbeck.systems.retrieval.training import WRONG_PAIRS, comparer_teacher
 from limbeck.systems.tables import Table
-from limbeck.systems.taught import Taught
+from limbeck.systems.taught import Taught, said_by
 from limbeck.training.device import accelerator_on
 from limbeck.training.loop import fit
 from limbeck.training.plan import Plan
@@ -90,7 +90,7 @@ def dse(lab: Lab, *, steps: int | None = None, workers: int | None = None) -> Fi
     shared = _Shared(pairs("val", asked, seed=0), pairs("test", asked, seed=0), length, queries, lab.device)
     findings, accuracy = Findings(), Accuracy()
     findings.declare("teacher", role="teacher", title="cross-encoder", parameters=parameters_of(teacher))
-    said = logits_of(teacher, shared.test, lab.device).argmax(-1)
+    said = said_by(teacher, shared.test.first, shared.test.second, device=lab.device).argmax(-1)
     slow = _times(shared, lambda asked: teacher(asked[0].expand_as(asked[1]), asked[1]))
     jobs = []
     for seed in lab.seeds:
@@ -99,7 +99,7 @@ def dse(lab: Lab, *, steps: int | None = None, workers: int | None = None) -> Fi
         train = pairs(
             "train", shown, seed=seed, start=TEACHER_PAIRS * shown, wrong=WRONG_PAIRS
         )  # none that the teacher has seen
-        logits = logits_of(teacher, train, lab.device)
+        logits = said_by(teacher, train.first, train.second, device=lab.device)
         jobs += [_Job(arm, seed, train, logits, shared) for arm in ARMS]
     done = dict(run_jobs(_train, jobs, workers=workers, device=lab.device))
     for job in jobs:
@@ -169,12 +169,13 @@ def _train(job: _Job) -> _Result:
     )
 
     def validate(_: Task) -> dict[str, float]:
-        said = logits_of(network, shared.validation, shared.device).argmax(-1)
+        part = shared.validation
+        said = said_by(network, part.first, part.second, device=shared.device).argmax(-1)
         return {"accuracy": float((said == shared.validation.labels).float().mean())}
 
     fit(task, data.batches(32), plan, validate=validate, accelerator=accelerator_on(shared.device), progress=False)
     seconds = time.perf_counter() - started
-    said = logits_of(network, shared.test, shared.device).argmax(-1)
+    said = said_by(network, shared.test.first, shared.test.second, device=shared.device).argmax(-1)
     right = Accuracy().statistics(said.tolist(), shared.test.labels.tolist())
     with torch.no_grad():
         kept = network.embed(_candidates(shared))

@@ -14,12 +14,13 @@ from limbeck.evaluation.ranking import Array, ndcg, reciprocal_rank
 from limbeck.methods.base import Method
 from limbeck.methods.logits import LogitDistillation
 from limbeck.methods.margins import MarginDistillation
+from limbeck.models.size import parameters_of
 from limbeck.systems.findings import Findings, Role
 from limbeck.systems.jobs import run_jobs
 from limbeck.systems.lab import Lab
 from limbeck.systems.registry import system
 from limbeck.systems.retrieval.corpus import TOKENS, Corpus, Queries
-from limbeck.systems.retrieval.rankers import TwoTowers, parameters_of, ranknet
+from limbeck.systems.retrieval.rankers import TwoTowers, ranknet
 from limbeck.systems.retrieval.training import WRONG, cross_teacher, fit_ranker, scores_of
 from limbeck.systems.taught import Taught
 from limbeck.training.plan import Plan

@@ -118,8 +118,3 @@ def ranknet(scores: Float[Tensor, "b n"], relevant: Int[Tensor, " b"]) -> Term:
     others = torch.ones_like(scores, dtype=torch.bool).scatter(1, relevant.unsqueeze(1), False)
     margins = scores.gather(1, relevant.unsqueeze(1)) - scores
     return Term.over(nn.functional.softplus(-margins), others)
-
-
-def parameters_of(network: nn.Module) -> int:
-    """How many parameters a network has."""
-    return sum(parameter.numel() for parameter in network.parameters())

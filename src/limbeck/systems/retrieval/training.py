@@ -8,10 +8,10 @@ from torch import Tensor, nn
 from limbeck.systems.lab import Lab
 from limbeck.systems.retrieval.corpus import TOKENS, Corpus, Queries
 from limbeck.systems.retrieval.embedders import CrossComparer
-from limbeck.systems.retrieval.pairs import Pairs, pairs
+from limbeck.systems.retrieval.pairs import pairs
 from limbeck.systems.retrieval.rankers import CrossRanker, ranknet
 from limbeck.systems.tables import Table
-from limbeck.systems.taught import Taught
+from limbeck.systems.taught import Taught, said_by
 from limbeck.training.device import accelerator_on
 from limbeck.training.loop import fit
 from limbeck.training.plan import Plan
@@ -69,22 +69,16 @@ def cross_teacher(lab: Lab, corpus: Corpus, number: int, shown: int) -> nn.Modul
     return lab.teacher("cross-ranker", recipe, lambda: CrossRanker(TOKENS), train)
 
 
-@torch.no_grad()
-def scores_of(network: nn.Module, queries: Queries, documents: Tensor, device: str, at_once: int = 20) -> Tensor:
-    """What a ranker says of all candidates.
+def scores_of(network: nn.Module, queries: Queries, documents: Tensor, device: str) -> Tensor:
+    """What a ranker says of all candidates, ``(queries, candidates)``.
 
     Args:
         network: The ranker.
         queries: With their candidates.
         documents: What the candidates are numbers of, ``(documents, words)``.
         device: Where.
-        at_once: Queries in one batch.
-
-    Returns:
-        Scores ``(queries, candidates)``.
     """
-    parts = zip(queries.words.split(at_once), queries.candidates.split(at_once), strict=True)
-    return torch.cat([network(words.to(device), documents[those].to(device)).cpu() for words, those in parts])
+    return said_by(network, queries.words, documents[queries.candidates], device=device, at_once=20)
 
 
 def comparer_teacher(lab: Lab, shown: int) -> nn.Module:
@@ -109,10 +103,3 @@ def comparer_teacher(lab: Lab, shown: int) -> nn.Module:
         fit(Taught(network, ("first", "second")), loader, plan, accelerator=accelerator_on(lab.device), progress=False)
 
     return lab.teacher("cross-comparer", recipe, CrossComparer, train)
-
-
-@torch.no_grad()
-def logits_of(network: nn.Module, those: Pairs, device: str) -> Tensor:
-    """What a comparer says of pairs, ``(pairs, 2)``."""
-    parts = zip(those.first.split(500), those.second.split(500), strict=True)
-    return torch.cat([network(first.to(device), second.to(device)).cpu() for first, second in parts])

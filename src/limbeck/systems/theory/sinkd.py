@@ -17,12 +17,13 @@ from limbeck.losses.transport import sinkhorn_batchwise, sinkhorn_tokenwise
 from limbeck.methods.base import Method
 from limbeck.methods.logits import LogitDistillation
 from limbeck.methods.sinkd import SinkhornDistillation
+from limbeck.models.size import parameters_of
 from limbeck.systems.findings import Findings, Role
 from limbeck.systems.jobs import run_jobs
 from limbeck.systems.lab import Lab
 from limbeck.systems.registry import system
 from limbeck.systems.tables import Table
-from limbeck.systems.taught import Taught
+from limbeck.systems.taught import Taught, said_by
 from limbeck.systems.theory.pictures import Pictures, dim_pictures, perceptron
 from limbeck.training.device import accelerator_on
 from limbeck.training.loop import fit
@@ -85,12 +86,12 @@ def sinkd(lab: Lab, *, steps: int | None = None, workers: int | None = None) -> 
     teacher = _teacher(lab, rest)
     shared = _Shared(dim_pictures("val", min(500, tests)), dim_pictures("test", tests), length, lab.device)
     findings, accuracy = Findings(), Accuracy()
-    findings.declare("teacher", role="teacher", title="teacher", parameters=_parameters(teacher))
+    findings.declare("teacher", role="teacher", title="teacher", parameters=parameters_of(teacher))
     jobs = []
     for seed in lab.seeds:
         train = dim_pictures("train", LABELLED, start=rest + LABELLED * seed)  # none that the teacher was trained on
-        logits = _said(teacher, train, lab.device)
-        right = _said(teacher, shared.test, lab.device).argmax(-1)
+        logits = said_by(teacher, train.x, device=lab.device)
+        right = said_by(teacher, shared.test.x, device=lab.device).argmax(-1)
         findings.add("teacher", accuracy, seed, accuracy.statistics(right.tolist(), shared.test.y.tolist()))
         jobs += [_Job(arm, seed, train, logits, shared) for arm in ARMS]
     done = dict(run_jobs(_train, jobs, workers=workers, device=lab.device))
@@ -210,19 +211,9 @@ def _train(job: _Job) -> _Result:
             lr=1e-2, max_steps=shared.steps, schedule="cosine", weight_decay=0.0 if methods else decay, seed=job.seed
         )
         fit(task, loader_rows.batches(64), plan, accelerator=accelerator_on(shared.device), progress=False)
-        said = _said(task.student, shared.validation, shared.device).argmax(-1)
+        said = said_by(task.student, shared.validation.x, device=shared.device).argmax(-1)
         tried.append((float((said == shared.validation.y).float().mean()), scale if methods else decay, task.student))
     _, chosen, student = max(tried, key=lambda trial: trial[0])
-    said = _said(student, shared.test, shared.device).argmax(-1)
+    said = said_by(student, shared.test.x, device=shared.device).argmax(-1)
     statistics = accuracy.statistics(said.tolist(), shared.test.y.tolist())
-    return _Result(statistics, chosen, _parameters(student), time.perf_counter() - started)
-
-
-@torch.no_grad()
-def _said(network: nn.Module, pictures: Pictures, device: str) -> Tensor:
-    logits: Tensor = network.eval()(pictures.x.to(device))
-    return logits.cpu()
-
-
-def _parameters(network: nn.Module) -> int:
-    return sum(parameter.numel() for parameter in network.parameters())
+    return _Result(statistics, chosen, parameters_of(student), time.perf_counter() - started)

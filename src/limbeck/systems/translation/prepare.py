@@ -17,6 +17,7 @@ from limbeck.models.ikd_mmt.configuration import IKDMMTConfig
 from limbeck.models.ikd_mmt.modeling import IKDMMTForTranslation
 from limbeck.models.ikd_mmt.tokenization import train_tokenizer
 from limbeck.models.ikd_mmt.translator import Translator
+from limbeck.models.size import parameters_of
 from limbeck.models.vision.maps import maps_to_json
 from limbeck.systems.translation.arms import Arm
 from limbeck.systems.translation.corpus import Corpus, Part
@@ -170,4 +171,4 @@ def _data(part: Part, tokenizer: PreTrainedTokenizerFast, pictures: Pictures | N
 
 
 def _size(module: nn.Module | None) -> int:
-    return 0 if module is None else sum(parameter.numel() for parameter in module.parameters())
+    return 0 if module is None else parameters_of(module)

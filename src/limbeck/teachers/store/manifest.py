@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -15,7 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from limbeck.errors import LimbeckError
-from limbeck.files import write_json
+from limbeck.files import sha256_of, write_json
 from limbeck.teachers.store.fingerprints import data_fingerprint
 from limbeck.teachers.store.settings import Keep, Per
 
@@ -142,11 +141,9 @@ def describe_shard(path: Path) -> Shard:
     """
     tensors = read_shard(path)
     rows = tensors["rows"]
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
     positions, entries = (int(tensors[name][-1]) for name in ("positions", "entries"))
     size = path.stat().st_size
-    return Shard(path.name, len(rows), int(rows.min()), int(rows.max()), positions, entries, size, digest)
+    return Shard(path.name, len(rows), int(rows.min()), int(rows.max()), positions, entries, size, sha256_of(path))
 
 
 def read_shard(path: Path) -> dict[str, torch.Tensor]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,6 +13,7 @@ from torch import Tensor
 
 from limbeck.batch import Batch
 from limbeck.errors import LimbeckError, near_matches
+from limbeck.files import sha256_of
 from limbeck.signals import Signals, SparseLogits
 from limbeck.teachers.store.batches import counted_lengths, rows_of
 from limbeck.teachers.store.fingerprints import Tokenizer, template_fingerprint, tokenizer_fingerprint
@@ -66,10 +66,8 @@ class StoredTeacher:
                 raise LimbeckError(f"{path}: is absent")
             if (size := path.stat().st_size) != shard.bytes:
                 raise LimbeckError(f"{path}: is truncated or changed: {size} bytes, was written with {shard.bytes}")
-            if verify:
-                with path.open("rb") as file:
-                    if hashlib.file_digest(file, "sha256").hexdigest() != shard.sha256:
-                        raise LimbeckError(f"{path}: is damaged: it has not the bytes that were written")
+            if verify and sha256_of(path) != shard.sha256:
+                raise LimbeckError(f"{path}: is damaged: it has not the bytes that were written")
         self._shards: dict[int, dict[str, Tensor]] = {}
 
     def __len__(self) -> int:
