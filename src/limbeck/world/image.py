@@ -152,7 +152,8 @@ def atlas(side: int) -> Atlas:
 
 
 @lru_cache(maxsize=4)
-def _backdrops(side: int) -> Pixels:
+def backdrops(side: int) -> Pixels:
+    """The empty settings, in the order of `SETTINGS`. Shape ``(settings, side, side, 3)``."""
     return np.stack([rasterise(BACKDROPS[name], side).paint for name in SETTINGS])
 
 
@@ -348,7 +349,7 @@ def draw(layout: Layout, setting: Ints) -> npt.NDArray[np.uint8]:
 
 def _draw(layout: Layout, setting: Ints) -> npt.NDArray[np.uint8]:
     size, count = layout.image_size, len(layout.kind)
-    backdrop = _backdrops(size)
+    backdrop = backdrops(size)
     both = np.stack([backdrop, backdrop[:, :, ::-1]], axis=1)
     canvas = both[setting, layout.mirrored.astype(np.int64)]
     for rows, ys, xs, column, sprites in _patches(layout):
