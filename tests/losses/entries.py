@@ -14,6 +14,7 @@ from limbeck.losses.adaptive import adaptive_kl
 from limbeck.losses.cross_entropy import cross_entropy, smoothed_cross_entropy
 from limbeck.losses.dac import dac_kl
 from limbeck.losses.decoupled import decoupled_kd, decoupled_temperature_kl, topk_split_kl
+from limbeck.losses.direction import norm_and_direction
 from limbeck.losses.divergence import forward_kl, jeffreys, jeffreys_divergence, reverse_kl, total_variation
 from limbeck.losses.features import cosine_distance, kl_distance, l1_distance, l2_distance, linf_distance
 from limbeck.losses.hidden import attention_divergence, hidden_cosine, hidden_mse
@@ -304,4 +305,15 @@ ENTRIES = [
     Entry(kl_distance, pair(*_MAPS), _flat(plain.forward_kl), (same(*_MAPS), 0.0)),
     Entry(cosine_distance, pair(*_MAPS), _flat(lambda a, b: 1 - plain.cosine(a, b)), (same(*_MAPS), 0.0)),
     Entry(margin_ranking, pair(5, 4), plain.margin_ranking, ((_EYE, _EYE), 0.0), splits=False, bf16=None),
+    *(
+        Entry(
+            norm_and_direction,
+            lambda generator: (*pair(6, 5)(generator), pair(6, 5)(generator)[0]),
+            plain.norm_and_direction(align),
+            ((*same(6, 5), same(6, 5)[0]), 0.0),
+            learns=1,
+            options={"align": align},
+        )
+        for align in ("both", "direction", "norm")
+    ),
 ]

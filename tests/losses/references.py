@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -209,3 +210,16 @@ def smoothed_cross_entropy(logits: Array, labels: Ids) -> Array:
     classes = logits.shape[1]
     targets = 0.9 * np.eye(classes)[labels] + 0.1 / classes
     return -(targets * np.log(softmax(logits))).sum(-1)
+
+
+def norm_and_direction(align: str) -> Callable[[Array, Array, Array], Array]:
+    """``1 - (s . e) / max(|s|, |t|)``, item by item; the direction alone at ``|s|``, the norm alone without an angle."""
+
+    def value(s: Array, t: Array, c: Array) -> float:
+        ours, theirs = math.sqrt((s * s).sum()), math.sqrt((t * t).sum())
+        if align == "norm":
+            return max(0.0, 1 - ours / theirs)
+        along = float((s * c).sum()) / math.sqrt((c * c).sum())
+        return 1 - along / (max(ours, theirs) if align == "both" else ours)
+
+    return lambda *sides: np.array([value(*item) for item in zip(*sides, strict=True)])

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from limbeck.batch import Batch
 from limbeck.methods.base import Method
 from limbeck.methods.dac import DistributionAdaptiveClipping
+from limbeck.methods.dkd import DecoupledDistillation
 from limbeck.methods.embedding import EmbeddingDistillation
 from limbeck.methods.hidden import HiddenStateDistillation
 from limbeck.methods.ikd import InversionDistillation
@@ -18,6 +19,7 @@ from limbeck.methods.imagination import Imagination
 from limbeck.methods.logit_mse import LogitRegression
 from limbeck.methods.logits import LogitDistillation
 from limbeck.methods.margins import MarginDistillation
+from limbeck.methods.nd import NormAndDirection
 from limbeck.methods.sinkd import SinkhornDistillation
 from limbeck.methods.swing import SwingDistillation
 from limbeck.methods.taid import TemporallyAdaptiveDistillation
@@ -134,6 +136,22 @@ def _embeddings(number: int) -> Sides:
     return Signals(hidden={"embedding": vector}), Signals(hidden={"embedding": teacher.hidden["layers.2"][:, 0]})
 
 
+def _features(number: int) -> Sides:
+    generator = torch.Generator().manual_seed(10)
+    student, teacher = torch.randn(2, number, 6, generator=generator, dtype=torch.float64)
+    return Signals(hidden={"features": student.requires_grad_()}), Signals(hidden={"features": teacher})
+
+
+def _classes(number: int) -> Batch:
+    return {"labels": torch.ones(number, dtype=torch.long)}
+
+
+def _prepared() -> Method:
+    method = _connected(NormAndDirection(student="features", teacher="features", classes=3), _features)
+    method.prepare(lambda batch: _features(5)[1], [_classes(5)])
+    return method
+
+
 def _connected(method: Method, sides: Callable[[int], Sides]) -> Method:
     """With its projections, the same each time."""
     with torch.random.fork_rng():
@@ -170,6 +188,8 @@ ENTRIES: dict[type[Method], Entry] = {
         why="it compares the positions of a batch with each other; and the plan's entropy moves its minimum",
     ),
     DistributionAdaptiveClipping: Entry(_clipping, _logits),
+    DecoupledDistillation: Entry(DecoupledDistillation, _scores, best=_as_seen, batch=_classes),
+    NormAndDirection: Entry(_prepared, _features, batch=_classes, why="a picture is not its class's mean"),
     LogitRegression: Entry(LogitRegression, _logits, best=_as_seen),
     MarginDistillation: Entry(MarginDistillation, _scores, best=_as_seen),
     SwingDistillation: Entry(lambda: SwingDistillation(noise=0.0, base=2.0), _logits),

@@ -1,0 +1,1 @@
+"""Systems about pictures and their classes."""
