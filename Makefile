@@ -10,8 +10,9 @@ DOCS_STAMP := $(VENV)/.installed-docs
 demo: $(STAMP)  ## the main job on built-in data
 	$(BIN)/limbeck run ikd-mmt --arms text-only,image-must,ikd,ikd-without-both,image-wrong
 
+# A process a core, each with one thread: tests are many small things, and threads that wait for one another cost more.
 test: $(STAMP)  ## the quick tests
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --dist loadfile
 
 test-slow: $(STAMP)  ## every test, also the ones of minutes
 	$(BIN)/python -m pytest -m ''
