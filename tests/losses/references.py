@@ -213,7 +213,7 @@ def smoothed_cross_entropy(logits: Array, labels: Ids) -> Array:
 
 
 def norm_and_direction(align: str) -> Callable[[Array, Array, Array], Array]:
-    """``1 - (s . e) / max(|s|, |t|)``, item by item; the direction alone at ``|s|``, the norm alone without an angle."""
+    """``1 - (s . e) / max(|s|, |t|)``, by items; the direction alone at ``|s|``, the norm alone without an angle."""
 
     def value(s: Array, t: Array, c: Array) -> float:
         ours, theirs = math.sqrt((s * s).sum()), math.sqrt((t * t).sum())

@@ -105,6 +105,10 @@ class ImageSet:
     test: Pictures
     pool: Pictures
 
+    def without_pool(self) -> ImageSet:
+        """For jobs, which need not carry it."""
+        return replace(self, pool=self.pool.at(slice(0, 0)))
+
 
 @dataclass(frozen=True)
 class Sizes:

@@ -108,11 +108,6 @@ SHAPES = {
 }
 
 
-def parameters_of(network: nn.Module) -> int:
-    """How many it has."""
-    return sum(parameter.numel() for parameter in network.parameters())
-
-
 def _resnet(shape: Shape, classes: int, size: int) -> Classifier:
     from transformers import ResNetConfig, ResNetModel
 

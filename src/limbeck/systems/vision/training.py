@@ -7,8 +7,8 @@ Measured on one core with the world's defaults (12 kinds, 2000 pictures): 500 st
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -16,16 +16,17 @@ from torch import Tensor, nn
 from limbeck.batch import Batch
 from limbeck.evaluation.base import Metric, Statistics
 from limbeck.evaluation.metrics import Accuracy
-from limbeck.losses.cross_entropy import cross_entropy
-from limbeck.losses.term import Term
 from limbeck.methods.base import Method
 from limbeck.methods.find import make_method
-from limbeck.signals import Signals, tap
+from limbeck.models.size import parameters_of
+from limbeck.signals import tap
 from limbeck.systems.findings import Findings, Role
 from limbeck.systems.jobs import run_jobs
 from limbeck.systems.lab import Lab
+from limbeck.systems.taught import said_by
 from limbeck.systems.vision.data import ImageSet, Pictures
-from limbeck.systems.vision.models import Classifier, Shape, parameters_of
+from limbeck.systems.vision.models import Classifier, Shape
+from limbeck.systems.vision.task import Change, ImageTask, Told, hidden_of
 from limbeck.teachers.base import Teacher
 from limbeck.teachers.live import LiveTeacher
 from limbeck.training.callbacks import Callback, Progress
@@ -33,10 +34,8 @@ from limbeck.training.device import accelerator_on
 from limbeck.training.loop import fit
 from limbeck.training.plan import Plan
 from limbeck.training.seed import set_seed
-from limbeck.training.task import Task
 
 Column = tuple[Metric, Statistics]
-Change = Callable[[Batch], Batch]
 
 
 @dataclass(frozen=True)
@@ -63,69 +62,6 @@ class Budget:
         )  # fmt: skip
 
 
-class ImageTask(Task):
-    """A student of pictures learns from ``batch["labels"]``, and by methods from a teacher's signals.
-
-    Args:
-        student: Takes ``batch["pixels"]``.
-        methods: What else it learns by.
-        teacher: Teaches; not asked without methods.
-        label_weight: Weight of the cross-entropy with the labels; at 0 they are not looked at.
-        change: Changes each batch in training (mixes, turns, ...); student and teacher both see what it gives.
-    """
-
-    def __init__(
-        self,
-        student: nn.Module,
-        methods: Sequence[Method] = (),
-        teacher: Teacher | None = None,
-        *,
-        label_weight: float = 1.0,
-        change: Change | None = None,
-    ) -> None:
-        own = {"labels": label_weight} if label_weight else {}
-        super().__init__(own | {name: weight for method in methods for name, weight in method.weights.items()})
-        self.student, self.methods, self.teacher, self.change = student, nn.ModuleList(methods), teacher, change
-        self.sites = hidden_of(methods)[0]
-
-    def speak(self, batch: Batch) -> Signals:
-        """What the student says."""
-        with tap(self.student, self.sites) as hidden:
-            logits = self.student(batch["pixels"])
-        return Signals(logits=logits, hidden=hidden)
-
-    def forward(self, batch: Batch) -> dict[str, Term]:
-        """``labels`` if they have a weight, and the methods' terms."""
-        if self.training and self.change is not None:
-            batch = self.change(batch)
-        ours = self.speak(batch)
-        assert isinstance(ours.logits, Tensor)
-        terms = {"labels": cross_entropy(ours.logits, batch["labels"])} if "labels" in self.weights else {}
-        theirs = self.teacher(batch) if self.teacher is not None and self.methods else Signals()
-        for method in self.methods:
-            terms |= method(ours, theirs, batch)
-        return terms
-
-
-class Told:
-    """What a teacher says of pictures that do not change, asked once and looked up by ``batch["row"]``.
-
-    Args:
-        teacher: Asked.
-        pictures: Their rows are those of the batches to come.
-    """
-
-    def __init__(self, teacher: Teacher, pictures: Pictures, device: str = "cpu") -> None:
-        said = [teacher({"pixels": part.to(device)}) for part in pictures.pixels.split(250)]
-        self.logits = torch.cat([one.logits for one in said if isinstance(one.logits, Tensor)])
-        self.hidden = {name: torch.cat([one.hidden[name] for one in said]) for name in said[0].hidden}
-
-    def __call__(self, batch: Batch) -> Signals:
-        """Look it up."""
-        rows = batch["row"]
-        return Signals(logits=self.logits[rows], hidden={name: value[rows] for name, value in self.hidden.items()})
-
-
 @dataclass(frozen=True, eq=False)
 class Job:
     """One arm with one seed.
@@ -143,7 +79,7 @@ class Job:
             which must be importable (a class, a ``functools.partial``).
         label_weight: Of the labels.
         change: Changes each batch in training, and must be importable; the teacher is asked anew each time.
-        tests: By column, pictures to be judged by; the test split by default.
+        split: It is judged by: ``"test"``, or ``"val"`` while something is still being chosen.
         device: A torch device.
     """
 
@@ -158,8 +94,13 @@ class Job:
     methods: Sequence[Mapping[str, Any] | Callable[[], Method]] = ()
     label_weight: float = 1.0
     change: Change | None = None
-    tests: Mapping[str, Pictures] = field(default_factory=dict)
+    split: Literal["test", "val"] = "test"
     device: str = "cpu"
+
+    @property
+    def judged_by(self) -> Pictures:
+        """The held-out pictures."""
+        return self.data.test if self.split == "test" else self.data.val
 
 
 @dataclass(frozen=True, eq=False)
@@ -211,11 +152,13 @@ def train(job: Job, *callbacks: Callback) -> tuple[Classifier, dict[str, float]]
 
 
 def run_job(job: Job) -> Measured:
-    """Train an arm, or take the teacher as it is, and count what it gets right."""
+    """Train an arm, or take the teacher as it is, and count what it gets right.
+
+    A system that measures more passes a function of its own to :func:`run_all`, made of :func:`trained` and
+    :func:`right`.
+    """
     student, spent = trained(job)
-    tests = job.tests or {"accuracy": job.data.test}
-    columns = {name: right(student, pictures, job.device) for name, pictures in tests.items()}
-    return Measured(columns, spent, parameters_of(student))
+    return Measured({"accuracy": right(student, job.judged_by, job.device)}, spent, parameters_of(student))
 
 
 def trained(job: Job) -> tuple[nn.Module, dict[str, float]]:
@@ -300,23 +243,22 @@ def fingerprint(pictures: Pictures) -> str:
     return digest.hexdigest()
 
 
-@torch.no_grad()
-def logits_of(network: nn.Module, pictures: Pictures, device: str = "cpu") -> Tensor:
-    """What a network says, ``(items, classes)``."""
-    return torch.cat([network.eval()(part.to(device)).cpu() for part in pictures.pixels.split(250)])
-
-
 def right(network: nn.Module, pictures: Pictures, device: str = "cpu") -> Column:
     """The accuracy, picture by picture."""
-    said = logits_of(network, pictures, device).argmax(-1)
+    said = said_by(network, pictures.pixels, device=device).argmax(-1)
     return Accuracy(), Accuracy().statistics(said.tolist(), pictures.labels.tolist())
 
 
-def hidden_of(methods: Sequence[Method]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The hidden states that any of the methods reads, of the student and of the teacher."""
-    ours = [name for method in methods for name in method.needs.student_hidden]
-    theirs = [name for method in methods for name in method.needs.teacher_hidden]
-    return tuple(dict.fromkeys(ours)), tuple(dict.fromkeys(theirs))
+@torch.no_grad()
+def features_of(network: nn.Module, pictures: Pictures, device: str = "cpu", site: str = "features") -> Tensor:
+    """What a module of the network gives for each picture, by default the features before the head."""
+    network.eval()
+    found = []
+    for part in pictures.pixels.split(250):
+        with tap(network, [site]) as hidden:
+            network(part.to(device))
+        found.append(hidden[site].cpu())
+    return torch.cat(found)
 
 
 def _pixels(batch: Batch) -> dict[str, Tensor]:
