@@ -36,6 +36,7 @@ CLASSES: dict[LabelSet, tuple[str, ...]] = {"kind": KINDS, "material": MATERIALS
 _STREAM = 5000
 _SIDES = (0.5, 0.6, 0.7)  # of the thing; what lies about has the first of them, less a third
 _TINTS = "rbgykwepo"
+_PIXELS_AT_ONCE = 2**17  # as many as stay within the cache
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ def views(
 
     Args:
         split: ``train``, ``val``, ``test``, or ``pool``: more of the same, for those who need no labels.
-        count: How many.
+        count: How many, at least one.
         start: Number of the first.
         seed: Another seed gives other pictures of the same classes.
         size: Side of the pictures in pixels.
@@ -78,17 +79,28 @@ def views(
         wander: How far from the middle the thing may stand: 0 is always in the middle, 1 anywhere.
 
     Raises:
-        ValueError: There is no such split.
+        ValueError: There is no such split, or nothing is asked for.
 
     Example:
         >>> some = views("train", 2)
         >>> some.images.shape, sorted(some.labels)
         ((2, 32, 32, 3), ['kind', 'material', 'setting'])
     """
+    if count < 1:
+        raise ValueError(f"count must be at least 1, got {count}")
     if split not in get_args(ViewSplit):
         raise ValueError(f"no split {split!r}: choose from {', '.join(get_args(ViewSplit))}")
     stream = _STREAM + get_args(ViewSplit).index(split)
-    index = np.arange(start, start + count)
+    some = max(1, _PIXELS_AT_ONCE // size**2)
+    starts = range(start, start + count, some)
+    ranges = [np.arange(at, min(at + some, start + count)) for at in starts]
+    parts = [_draw(seed, stream, one, size=size, clutter=clutter, noise=noise, wander=wander) for one in ranges]
+    images = np.concatenate([part.images for part in parts])
+    return Views(images, {name: np.concatenate([part.labels[name] for part in parts]) for name in CLASSES})
+
+
+def _draw(seed: int, stream: int, index: Ints, *, size: int, clutter: int, noise: float, wander: float) -> Views:
+    count = len(index)
     draws = Draws(seed, stream, index)
     kind, material, setting = (draws.pick(range(len(CLASSES[of]))) for of in ("kind", "material", "setting"))
     scene = hashed(seed, stream + 1000, index)
