@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -176,6 +177,7 @@ def image_set(
     return ImageSet(name, classes, learning.at(mine), learning.at(val), judging.at(tests), learning.at(pool))
 
 
+@lru_cache(maxsize=1)  # every seed asks for them again
 def _read_cifar10(data_dir: str) -> tuple[tuple[str, ...], Pictures, Pictures]:
     if not data_dir:
         raise LimbeckError("cifar10 needs --data-dir: the folder of train.npz and test.npz")
@@ -210,6 +212,7 @@ def _read_archive(path: Path, classes: int) -> Pictures:
     )
 
 
+@lru_cache(maxsize=1)  # every seed asks for them again
 def _read_fashion(data_dir: str) -> tuple[tuple[str, ...], Pictures, Pictures]:
     folder = Path(data_dir) if data_dir else FASHION
     if not folder.is_dir():

@@ -21,7 +21,7 @@ TEACHERS = {"small": Shape("resnet", (24, 40, 64)), "large": Shape("resnet", (48
 STUDENT = Shape("resnet", (16, 24, 64))
 """Its features are as wide as the teachers', as in the paper's pairs of one family: no adapter stands between."""
 WEIGHT = 0.5
-"""Of the feature term in every arm that has one; with DKD's, from two values each, by validation pictures of one seed."""
+"""Of the feature term in every arm that has one. This and DKD's are from two values each, by validation pictures."""
 NORM, COSINE = Mean("feature norm"), Mean("cosine to class mean")
 
 
