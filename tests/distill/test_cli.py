@@ -3,41 +3,27 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from limbeck.cli.app import execute
-from tests.distill.toys import bert, project, save, write_jsonl
+from tests.cli.toys import limbeck
+from tests.distill.toys import bert, causal, project, save, write_jsonl
 
 
-def limbeck(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "limbeck", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=200,
-    )
-
-
-def test_distils_from_a_file_with_changes(tmp_path: Path) -> None:
+def test_distils_from_a_file_with_changes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     done = limbeck("distill", project(tmp_path), "plan.max_steps=2", "--out", tmp_path / "run")
     assert done.returncode == 0, done.stderr
     assert "agreement" in done.stdout
     assert (tmp_path / "run" / "model" / "model.safetensors").is_file()
     assert json.loads((tmp_path / "run" / "metrics.json").read_text())["metrics"]["student"]["kl"] >= 0
-    again = limbeck("distill", tmp_path / "config.yaml", "plan.max_steps=2", "--out", tmp_path / "run")
-    assert again.returncode == 2
-    assert "is not empty; resume" in again.stderr
-    other = limbeck(
-        "distill", tmp_path / "config.yaml", "plan.max_steps=2", "method=taid", "--out", tmp_path / "run", "--resume"
-    )
-    assert other.returncode == 2
-    assert "method.name 'logits'; it cannot go on with 'taid'" in other.stderr
+    again = ["distill", str(tmp_path / "config.yaml"), "plan.max_steps=2", "--out", str(tmp_path / "run")]
+    assert execute(again) == 2
+    assert "is not empty; resume" in capsys.readouterr().err
+    assert execute([*again, "method=taid", "--resume"]) == 2
+    assert "method.name 'logits'; it cannot go on with 'taid'" in capsys.readouterr().err
 
 
 def test_a_dry_run_tells_sizes_and_leaves_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -94,7 +80,7 @@ def _nothing(folder: Path) -> None:
         (_nothing, ["student.layers=3"], "student.layers: got 3, and the teacher has 2"),
         (_nothing, ["student.layers=[0, 7]"], "student.layers: no layer 7; the teacher's are 0 to 1"),
         (_nothing, ["student={config: {hidden: 8}}"], "student.config: no setting 'hidden'"),
-        (_nothing, ["teacher=./nowhere"], "cannot load"),
+        (_nothing, ["teacher=./nowhere"], "cannot be loaded"),
         (_nothing, ["task=translation"], "task: got 'translation'"),
         (_nothing, ["method={name: hidden, pairs: {lay: model.layers.0}}"], "has no module 'lay'"),
         (_nothing, ["method=embedding"], "method: 'embedding' compares sentence vectors"),
@@ -129,8 +115,6 @@ def test_a_loss_that_is_no_number_keeps_the_last_checkpoint(tmp_path: Path, caps
 def test_a_store_of_another_teacher_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config = project(tmp_path)
     assert execute(["cache", str(config), "--out", str(tmp_path / "store")]) == 0
-    from tests.distill.toys import causal
-
     save(causal(), tmp_path / "teacher")
     code = execute(["distill", str(config), "store=store", "--out", str(tmp_path / "run")])
     assert code == 2

@@ -11,6 +11,7 @@ from limbeck.cli.device import chosen_device
 from limbeck.errors import LimbeckError
 
 if TYPE_CHECKING:
+    from limbeck.distill.preview import Preview
     from limbeck.distill.run import Distilled
 
 app = typer.Typer(add_completion=False)
@@ -56,16 +57,32 @@ def distill(
     chosen = DistillConfig.read_changed(config, changes or [])
     on = chosen_device(device)
     if dry_run or out is None:
-        from limbeck.cli.console import show_grid
         from limbeck.distill.preview import preview
 
-        for grid in preview(chosen, on):
-            show_grid(grid)
+        _show_preview(preview(chosen, on))
         return
     from limbeck.distill.run import distill as distil
     from limbeck.training.device import accelerator_on
 
     _show(distil(chosen, out, resume=resume, accelerator=accelerator_on(on)))
+
+
+def _show_preview(would: Preview) -> None:
+    from limbeck.cli.console import show_grid
+    from limbeck.report.tables import Grid
+
+    models = [(name, f"{size.parameters:,}", f"{size.trained:,}") for name, size in would.models.items()]
+    facts = [
+        ("sequences", f"{would.sequences:,}"),
+        ("tokens an epoch", f"{would.tokens:,}"),
+        ("of them to learn", f"{would.learnt:,}"),
+        ("steps", f"{would.steps:,}"),
+        ("memory, estimated", f"{would.memory / 2**30:.2f} GiB"),
+        ("time of a step, measured", f"{would.step_seconds:.2f} s"),
+        ("time in all, estimated", f"{would.steps * would.step_seconds / 60:.1f} min"),
+    ]
+    show_grid(Grid("Models", ("", "parameters", "that learn"), tuple(models)))
+    show_grid(Grid("Training", ("", "amount"), tuple(facts)))
 
 
 def _show(done: Distilled) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from itertools import chain
 from pathlib import Path
+from typing import Any
+
+from torch import nn
 
 from limbeck.batch import Batch
 from limbeck.distill.config import DistillConfig
-from limbeck.distill.models import load_model
 from limbeck.distill.prepare import Splits, load_teacher, read_splits
 from limbeck.distill.task import live_teacher
 from limbeck.errors import LimbeckError
@@ -56,7 +58,8 @@ def cache_teacher(
     chosen = settings or StoreSettings()
     if method.needs.teacher_hidden:
         chosen = chosen.model_copy(update={"hidden": dict.fromkeys(method.needs.teacher_hidden, "position")})
-    model = load_teacher(config, splits.labels).to(device)  # type: ignore[arg-type]
+    model: Any = load_teacher(config, splits.labels)
+    model.to(device)
     loaders = [split.loader(shuffle=False) for split in splits.distinct()]
     batches: list[Batch] = list(chain.from_iterable(loaders))
     return write_store(
@@ -75,16 +78,21 @@ def cache_teacher(
     )
 
 
-def open_store(config: DistillConfig, splits: Splits, method: Method) -> StoredTeacher:
-    """The store of a configuration, if it was written for it.
+def open_store(folder: Path, teacher: nn.Module, splits: Splits, method: Method) -> StoredTeacher:
+    """A store, if it was written for this teacher and this data.
+
+    Args:
+        folder: The store.
+        teacher: Whose outputs it shall hold.
+        splits: The rows, and the tokenizer that read them.
+        method: Says which hidden states it needs.
 
     Raises:
         LimbeckError: It was written for another teacher, tokenizer, template or data, or it is not whole.
     """
-    assert config.store is not None
-    store = StoredTeacher(config.store, method.needs.teacher_hidden)
+    store = StoredTeacher(folder, method.needs.teacher_hidden)
     store.check(
-        teacher_fingerprint=teacher_fingerprint(load_model(config.teacher, config.task)),
+        teacher_fingerprint=teacher_fingerprint(teacher),
         tokenizer=splits.tokenizer,
         template=splits.template,
         rows=sum(len(split.examples) for split in splits.distinct()),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -13,7 +12,7 @@ from transformers import PreTrainedModel
 
 from limbeck.distill.config import DistillConfig, Lora, StudentSettings, TaskName
 from limbeck.errors import LimbeckError
-from limbeck.models.quiet import quiet_transformers
+from limbeck.models.pretrained import load_pretrained
 from limbeck.models.size import parameters_of
 from limbeck.students.inherit import apply_changes, inherit
 
@@ -32,7 +31,7 @@ def load_tokenizer(name: str) -> Any:
     Raises:
         LimbeckError: There is none of that name, or it is not a fast one.
     """
-    tokenizer = _load(transformers.AutoTokenizer, name)
+    tokenizer = load_pretrained(transformers.AutoTokenizer, name)
     if not tokenizer.is_fast:
         raise LimbeckError(f"{name}: its tokenizer has no fast version, which is needed to know words and offsets")
     if tokenizer.pad_token_id is None:
@@ -51,8 +50,7 @@ def load_model(name: str, task: TaskName, **how: Any) -> PreTrainedModel:
     Raises:
         LimbeckError: It cannot be loaded.
     """
-    with quiet_transformers():
-        model: PreTrainedModel = _load(getattr(transformers, CLASSES[task]), name, dtype="float32", **how)
+    model: PreTrainedModel = load_pretrained(getattr(transformers, CLASSES[task]), name, dtype="float32", **how)
     return model
 
 
@@ -159,16 +157,3 @@ def check_causal(model: PreTrainedModel, name: str) -> None:
     # The first tokens go through the same operations on the same numbers, so that hardly a bit may differ.
     if (first - second).abs().max() > 1e-5 * first.abs().max():
         raise LimbeckError(f"{name}: a {type(model).__name__} that sees the tokens that it shall predict; not causal")
-
-
-def _load(loader: Any, name: str, **how: Any) -> Any:
-    path = Path(name)
-    if path.suffix == ".gguf" and path.is_file():
-        how, name = {**how, "gguf_file": path.name}, str(path.parent)
-    elif loader is not transformers.AutoTokenizer:
-        how["use_safetensors"] = True  # pickles can run code
-    try:
-        return loader.from_pretrained(name, **how)
-    except (OSError, ValueError, ImportError, KeyError, RuntimeError) as error:
-        reason = " ".join(str(error).split())
-        raise LimbeckError(f"cannot load {name!r}: {reason[:300]}") from None

@@ -169,7 +169,8 @@ def prepare(config: DistillConfig) -> Ready:
     own_tokenizers = method is not None and method.own_tokenizers
     splits = read_splits(config, own_tokenizers=own_tokenizers)
     set_seed(config.plan.seed)
-    teacher = load_teacher(config, splits.labels) if config.store is None and method is not None else None
+    # Also where a store stands for it: the store must be this teacher's, and the student may be made from it.
+    teacher = None if method is None else load_teacher(config, splits.labels)
     # Its own seed: new weights shall not depend on whether the teacher is live or stored.
     set_seed(config.plan.seed)
     student = make_student(config.student, teacher, config, len(splits.labels))
@@ -184,13 +185,13 @@ def prepare(config: DistillConfig) -> Ready:
     if config.gradient_checkpointing:
         student.gradient_checkpointing_enable()
     learner = student if config.student.lora is None else adapted(student, config.student.lora)
-    speaker = None if method is None else teacher_of(config, teacher, method, splits)
+    speaker = None if method is None or teacher is None else teacher_of(config, teacher, method, splits)
     sampler = None
     if config.sampling is not None:
         sampler = StudentSampler(config.sampling, splits.tokenizer, config.data.max_length)
     task = DistillTask(config.task, learner, speaker, method, cross_entropy=config.cross_entropy, sampler=sampler)
     connect(task, splits.train)
-    return Ready(config, splits, teacher, learner, task)
+    return Ready(config, splits, teacher if config.store is None else None, learner, task)
 
 
 def load_teacher(config: DistillConfig, labels: Sequence[str]) -> PreTrainedModel:
@@ -215,16 +216,15 @@ def name_classes(student: Any, labels: Sequence[str]) -> None:
         student.config.label2id = {label: at for at, label in enumerate(labels)}
 
 
-def teacher_of(config: DistillConfig, model: PreTrainedModel | None, method: Method, splits: Splits) -> Teacher:
+def teacher_of(config: DistillConfig, model: PreTrainedModel, method: Method, splits: Splits) -> Teacher:
     """The live model, or the store that stands for it."""
-    if model is not None:
-        if config.compile:
-            model.compile()
-        return live_teacher(model, config.task, method)
-    assert config.store is not None
-    from limbeck.distill.cache import open_store
+    if config.store is not None:
+        from limbeck.distill.cache import open_store
 
-    return open_store(config, splits, method)
+        return open_store(config.store, model, splits, method)
+    if config.compile:
+        model.compile()
+    return live_teacher(model, config.task, method)
 
 
 def check_lengths(student: Any, splits: Splits) -> None:

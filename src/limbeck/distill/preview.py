@@ -3,24 +3,45 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 
 import torch
 
 from limbeck.distill.config import DistillConfig
 from limbeck.distill.models import Sizes
 from limbeck.distill.prepare import Ready, counted_tokens, prepare
-from limbeck.report.tables import Grid
+from limbeck.models.size import parameters_of
 from limbeck.training.validation import on_device
 
 TRIALS = 3
 
 
-def preview(config: DistillConfig, device: str) -> list[Grid]:
-    """Sizes, memory, tokens, steps and time, as tables.
+@dataclass(frozen=True)
+class Preview:
+    """What a distillation would take.
 
-    Memory is an estimate: weights of both models; gradients and two moments of AdamW for what learns; logits of both
-    sides of the largest batch, with their gradient and their log-probabilities. Time is measured on some batches and
-    multiplied by the steps.
+    Args:
+        models: Sizes of the student and, where there is one beside it, the teacher.
+        sequences: In the training data.
+        tokens: Of them, an epoch.
+        learnt: Tokens that are judged, an epoch.
+        steps: Of the optimiser, in all.
+        memory: An estimate in bytes: weights of both models; gradients and two moments of AdamW for what learns;
+            logits of both sides of the largest batch, with their gradient and their log-probabilities.
+        step_seconds: Of one step, measured on some batches.
+    """
+
+    models: dict[str, Sizes]
+    sequences: int
+    tokens: int
+    learnt: int
+    steps: int
+    memory: int
+    step_seconds: float
+
+
+def preview(config: DistillConfig, device: str) -> Preview:
+    """Load everything, take some steps that change nothing, and say what all would take.
 
     Args:
         config: What was asked for.
@@ -30,27 +51,17 @@ def preview(config: DistillConfig, device: str) -> list[Grid]:
         LimbeckError: A part cannot be had, or the parts do not go together.
     """
     ready = prepare(config)
-    student = Sizes.of(ready.student)
-    rows = [("student", f"{student.parameters:,}", f"{student.trained:,}")]
-    if ready.teacher is not None:
-        rows.insert(0, ("teacher", f"{Sizes.of(ready.teacher).parameters:,}", "0"))
-    loader = ready.splits.train.loader(seed=config.plan.seed)
-    steps = config.plan.steps_in_all(len(loader)) or 0
-    examples = ready.splits.train.examples
-    per_step = _seconds_of_step(ready, device) * config.plan.accumulate
-    facts = [
-        ("sequences", f"{len(examples):,}"),
-        ("tokens an epoch", f"{ready.splits.train.tokens():,}"),
-        ("of them to learn", f"{counted_tokens(examples):,}"),
-        ("steps", f"{steps:,}"),
-        ("memory, estimated", f"{_bytes(ready) / 2**30:.2f} GiB"),
-        ("time of a step, measured", f"{per_step:.2f} s"),
-        ("time in all, estimated", f"{steps * per_step / 60:.1f} min"),
-    ]
-    return [
-        Grid("Models", ("", "parameters", "that learn"), tuple(rows)),
-        Grid("Training", ("", "amount"), tuple(facts)),
-    ]
+    teacher = {} if ready.teacher is None else {"teacher": Sizes(parameters_of(ready.teacher), 0)}
+    train = ready.splits.train
+    return Preview(
+        models={**teacher, "student": Sizes.of(ready.student)},
+        sequences=len(train.examples),
+        tokens=train.tokens(),
+        learnt=counted_tokens(train.examples),
+        steps=config.plan.steps_in_all(len(train.loader(seed=config.plan.seed))) or 0,
+        memory=_bytes(ready),
+        step_seconds=_seconds_of_step(ready, device) * config.plan.accumulate,
+    )
 
 
 def _seconds_of_step(ready: Ready, device: str) -> float:
@@ -80,7 +91,7 @@ def _bytes(ready: Ready) -> int:
     student = Sizes.of(ready.student)
     held = 4 * student.parameters + 12 * student.trained
     if ready.teacher is not None:
-        held += 4 * Sizes.of(ready.teacher).parameters
+        held += 4 * parameters_of(ready.teacher)
     if ready.config.task in ("causal-lm", "seq2seq"):
         longest = max(len(example.targets) for example in ready.splits.train.examples)
         vocabulary = ready.student.config.get_text_config().vocab_size

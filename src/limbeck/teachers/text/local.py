@@ -11,6 +11,7 @@ from torch import Tensor
 
 from limbeck.errors import LimbeckError
 from limbeck.models.generation import continuations, ended
+from limbeck.models.pretrained import load_pretrained
 from limbeck.teachers.text.base import Answer, Prompt, TextSettings, messages_of
 from limbeck.teachers.text.cache import AnswerCache, answer_key
 
@@ -65,11 +66,8 @@ class LocalTextTeacher:
         """
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
-        try:
-            tokenizer = AutoTokenizer.from_pretrained(path)
-            model: Any = AutoModelForCausalLM.from_pretrained(path, use_safetensors=True)
-        except (OSError, ValueError) as error:
-            raise LimbeckError(f"{path}: cannot be loaded: {' '.join(str(error).split())}") from None
+        tokenizer = load_pretrained(AutoTokenizer, path)
+        model = load_pretrained(AutoModelForCausalLM, path)
         return cls(model.to(device), tokenizer, name=path, batch_size=batch_size, cache=cache)
 
     def complete(self, prompts: Sequence[Prompt], settings: TextSettings | None = None) -> list[Answer]:

@@ -1,0 +1,35 @@
+"""What others have trained, by folder or hub name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import transformers
+
+from limbeck.errors import LimbeckError
+from limbeck.models.quiet import quiet_transformers
+
+
+def load_pretrained(loader: Any, name: str, **how: Any) -> Any:
+    """Load a model (safetensors only: pickles can run code) or a tokenizer.
+
+    Args:
+        loader: An Auto class of `transformers`.
+        name: A folder, a hub name, or a ``.gguf`` file (package `gguf`).
+        how: Passed on to ``from_pretrained``.
+
+    Raises:
+        LimbeckError: It cannot be loaded.
+    """
+    path, source = Path(name), name
+    if path.suffix == ".gguf" and path.is_file():
+        how, source = {**how, "gguf_file": path.name}, str(path.parent)
+    elif loader is not transformers.AutoTokenizer:
+        how["use_safetensors"] = True
+    try:
+        with quiet_transformers():
+            return loader.from_pretrained(source, **how)
+    except (OSError, ValueError, ImportError, KeyError, RuntimeError) as error:
+        reason = " ".join(str(error).split())
+        raise LimbeckError(f"{name}: cannot be loaded: {reason[:300]}") from None
