@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
 from limbeck.batch import IGNORED, Batch
 from limbeck.data.batching import TokenBatchSampler, pad_ids
@@ -87,7 +87,8 @@ class ExampleLoader:
             max_sentences=self.batch_size,
         )
         numbered: list[Item] = list(enumerate(self.examples, self.first))
-        return DataLoader(numbered, batch_sampler=sampler, collate_fn=self.collator)  # type: ignore[arg-type]
+        # A list serves as a data set: it has a length and gives items by number.
+        return DataLoader(cast(Dataset[Item], numbered), batch_sampler=sampler, collate_fn=self.collator)
 
     def tokens(self) -> int:
         """How many tokens there are, padding apart."""

@@ -246,9 +246,9 @@ class DistillConfig(Settings):
             return str(base / name) if name is not None and (base / name).is_dir() else name
 
         data = self.data
-        placed = {"train": file(data.train), "val": file(data.val), "test": file(data.test)}
+        placed: dict[str, Any] = {"train": file(data.train), "val": file(data.val), "test": file(data.test)}
         if data.template is not None:
-            placed["template"] = base / data.template.expanduser()  # type: ignore[assignment]
+            placed["template"] = base / data.template.expanduser()
         changes: dict[str, Any] = {
             "data": data.model_copy(update=placed),
             "teacher": model(self.teacher),

@@ -5,6 +5,10 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from matplotlib.ticker import MaxNLocator
 
 LARGEST = 1e100
 """What can be drawn; a larger number, which is no result, would run over in the arithmetic of an axis."""
@@ -84,11 +88,12 @@ class Axis:
             most: How many parts they divide it into at most.
         """
         values = _locator(most).tick_values(self.low, self.high)
-        return [Tick(self.at(value), f"{value:g}") for value in values + 0.0 if self.low <= value <= self.high]
+        # + 0.0: no minus before a zero
+        return [Tick(self.at(value), f"{value + 0.0:g}") for value in values if self.low <= value <= self.high]
 
 
 @functools.cache
-def _locator(most: int):  # type: ignore[no-untyped-def]
+def _locator(most: int) -> MaxNLocator:
     from matplotlib.ticker import MaxNLocator
 
     return MaxNLocator(nbins=most, steps=[1, 2, 5, 10])

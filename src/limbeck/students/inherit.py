@@ -122,11 +122,12 @@ def apply_changes(config: Any, changes: Mapping[str, Any]) -> None:
 
 def _in_teacher(name: str, kept: Sequence[int], teacher: PreTrainedModel) -> str:
     """The name that a student's weight has in its teacher: the first number in it is that of the layer."""
-    stacks = [path for path, part in teacher.named_modules() if isinstance(part, torch.nn.ModuleList)]
+    layers = depth(teacher)
+    stacks = [
+        path for path, part in teacher.named_modules() if isinstance(part, torch.nn.ModuleList) and len(part) == layers
+    ]
     for path in sorted(stacks, key=len):
-        if len(teacher.get_submodule(path)) == depth(teacher) and (  # type: ignore[arg-type]
-            match := re.match(rf"({re.escape(path)}\.)(\d+)(\..*)", name)
-        ):
+        if match := re.match(rf"({re.escape(path)}\.)(\d+)(\..*)", name):
             return f"{match[1]}{kept[int(match[2])]}{match[3]}"
     return name
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sized
 from itertools import islice
 from typing import Any, TypeGuard
 
@@ -56,9 +56,11 @@ def batches_of_epoch(
 def batches_in_epoch(loader: Iterable[Batch], world: int = 1) -> int | None:
     """How many batches of the first epoch each process gets; None where the loader cannot tell."""
     _set_epoch(loader, 0)
+    if not isinstance(loader, Sized):
+        return None
     try:
-        return len(loader) // world  # type: ignore[arg-type]
-    except TypeError:
+        return len(loader) // world
+    except TypeError:  # a DataLoader has a length in any case, and raises where its data has none
         return None
 
 

@@ -18,9 +18,9 @@ from torch import Tensor, nn
 from torch.export import Dim
 
 from limbeck.errors import LimbeckError
-from limbeck.models.ikd_mmt.decoder import KeysValues
+from limbeck.models.ikd_mmt.decoder import DecoderLayer, KeysValues
 from limbeck.models.ikd_mmt.encoder import EncoderOutput
-from limbeck.models.ikd_mmt.layers import sinusoidal_positions
+from limbeck.models.ikd_mmt.layers import Positions, sinusoidal_positions
 from limbeck.models.ikd_mmt.modeling import IKDMMTForTranslation
 from limbeck.models.ikd_mmt.onnx_model import COPIED, DECODER_STEP, ENCODER, OnnxTranslation, require
 from limbeck.models.ikd_mmt.translator import Translator
@@ -49,8 +49,11 @@ class ExportedEncoder(nn.Module):
         encoded = self.encoder(input_ids)
         assert encoded.last_hidden_state is not None
         assert encoded.mask is not None
-        pairs = [layer.cross_attention.keys_values(encoded.last_hidden_state) for layer in self.layers]  # type: ignore[operator, union-attr]
-        return encoded.mask, *(tensor for pair in pairs for tensor in pair)
+        memory: list[Tensor] = []
+        for layer in self.layers:
+            assert isinstance(layer, DecoderLayer)
+            memory.extend(layer.cross_attention.keys_values(encoded.last_hidden_state))
+        return encoded.mask, *memory
 
 
 class _StepCache:
@@ -142,8 +145,7 @@ def export_onnx(folder: Path, out: Path) -> float:
 def write_graphs(model: IKDMMTForTranslation, folder: Path) -> None:
     """Write ``encoder.onnx`` and ``decoder_step.onnx``; sentences, beams and lengths are free."""
     model = copy.deepcopy(model).float().eval()
-    # A table that is kept and grown is nothing for a graph: there positions are computed.
-    model.encoder.positions = _positions_of_graph(model.config.d_model)  # type: ignore[assignment]
+    model.encoder.positions = _ComputedPositions(model.config.d_model)
     layers = [f"{layer}.{kind}" for layer in range(model.config.decoder_layers) for kind in ("keys", "values")]
     cross_names, past_names = ([f"{which}.{layer}" for layer in layers] for which in ("cross", "past"))
     batch, source = Dim("batch"), Dim("source")
@@ -172,8 +174,11 @@ def write_graphs(model: IKDMMTForTranslation, folder: Path) -> None:
     _export(ExportedStep(model), (newest, parents, mask, cross, past), folder / DECODER_STEP, inputs, outputs, shapes)
 
 
-def _positions_of_graph(width: int) -> Callable[[int, int, Tensor], Tensor]:
-    return lambda start, length, like: sinusoidal_positions(length, width, start=start).to(like.dtype)
+class _ComputedPositions(Positions):
+    """Computed at each call: a table that is kept and grown is nothing for a graph."""
+
+    def __call__(self, start: int, length: int, like: Tensor) -> Tensor:
+        return sinusoidal_positions(length, self.width, start=start).to(like.dtype)
 
 
 def _export(

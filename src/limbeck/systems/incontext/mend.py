@@ -19,7 +19,7 @@ from limbeck.systems.incontext.networks import Distiller, InContextReader, SoftP
 from limbeck.systems.incontext.reading import reader_of
 from limbeck.systems.incontext.tasks import DEMONSTRATIONS, Prompts, as_questions, chosen, mappings, prompts
 from limbeck.systems.jobs import run_jobs
-from limbeck.systems.lab import Lab
+from limbeck.systems.lab import Lab, Scale
 from limbeck.systems.registry import system
 from limbeck.systems.tables import Table
 from limbeck.systems.taught import Taught, said_by
@@ -133,7 +133,7 @@ class _Shared:
     vectors: int
     steps: int
     cache: Path
-    scale: str
+    scale: Scale
     device: str
 
 
@@ -155,7 +155,7 @@ class _Result:
 
 def _train(job: _Job) -> _Result:
     started, shared = time.perf_counter(), job.shared
-    reader = reader_of(Lab(cache=shared.cache, scale=shared.scale, device=shared.device, quiet=True))  # type: ignore[arg-type]
+    reader = reader_of(Lab(cache=shared.cache, scale=shared.scale, device=shared.device, quiet=True))
     set_seed(job.seed)
     if job.arm == "tuning":
         tuned = SoftPrompts(reader, len(shared.tests), shared.vectors).to(shared.device)

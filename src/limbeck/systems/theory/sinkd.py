@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -34,14 +35,15 @@ SCALES = (0.3, 1.0, 3.0, 10.0)
 """Weights of the distillation that each arm tries; labels alone try as many decays of the weights instead."""
 DECAYS = (0.0, 0.01, 0.1, 1.0)
 LABELLED, TEMPERATURE = 100, 2.0
+GRAINS: dict[str, Literal["batch", "sample"]] = {"batch": "batch", "sample": "sample"}
 
 
 def _by(*names: str) -> Callable[[float], list[Method]]:
     def methods(scale: float) -> list[Method]:
         made: list[Method] = []
         for name in names:
-            if name in ("batch", "sample"):
-                made.append(SinkhornDistillation(grain=name, temperature=TEMPERATURE, weight=scale))  # type: ignore[arg-type]
+            if name in GRAINS:
+                made.append(SinkhornDistillation(grain=GRAINS[name], temperature=TEMPERATURE, weight=scale))
             else:
                 made.append(LogitDistillation(divergence=name, temperature=TEMPERATURE, weight=scale))
         return made

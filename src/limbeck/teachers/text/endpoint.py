@@ -9,7 +9,7 @@ import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 from pydantic import Field
 
@@ -190,7 +190,7 @@ class EndpointTeacher:
         try:
             response = self._client.chat.completions.with_raw_response.create(
                 model=self.settings.model,
-                messages=messages,  # type: ignore[arg-type]
+                messages=cast(Any, messages),  # one class a role, which are dictionaries like these
                 max_tokens=sampling.max_tokens,
                 temperature=sampling.temperature,
                 top_p=sampling.top_p,
