@@ -36,7 +36,8 @@ def test_every_task_ends_with_a_student_that_transformers_loads(tmp_path: Path, 
     config = configured(project(tmp_path, task))
     done = distill(config, tmp_path / "run", progress=False)
     student = getattr(transformers, CLASSES[config.task]).from_pretrained(done.model)
-    tokenizer = transformers.AutoTokenizer.from_pretrained(done.model)
+    reader = transformers.AutoImageProcessor if task == "image-classification" else transformers.AutoTokenizer
+    processor = reader.from_pretrained(done.model)
     assert student.config.num_hidden_layers == 1
     ready = prepare(config)
     batch = ready.splits.val.collator(list(enumerate(ready.splits.val.examples[:4])))
@@ -47,9 +48,10 @@ def test_every_task_ends_with_a_student_that_transformers_loads(tmp_path: Path, 
         again = student.eval()(**model_inputs(student, config.task, batch))[0]
         assert torch.equal(again, ready.task.student(**model_inputs(ready.student, config.task, batch))[0])
     assert all(term.total.isfinite() for term in terms.values())
-    assert len(tokenizer) == len(ready.splits.tokenizer)
+    known = "to_dict" if task == "image-classification" else "get_vocab"
+    assert getattr(processor, known)() == getattr(ready.splits.processor, known)()
     card = (done.model / "README.md").read_text(encoding="utf-8")
-    assert all(part in card for part in ("arXiv", "model-index", CLASSES[config.task], "val.jsonl"))
+    assert all(part in card for part in ("arXiv", "model-index", CLASSES[config.task], str(tmp_path / "val")))
     found = json.loads((tmp_path / "run" / "metrics.json").read_text())["metrics"]
     assert found.keys() == {"student before", "student", "teacher"}
 
@@ -64,7 +66,9 @@ def test_a_student_learns_what_its_teacher_says(tmp_path: Path) -> None:
     assert alone["student"]["kl"] > alone["student before"]["kl"]
 
 
-@pytest.mark.parametrize("task", ["causal-lm", "seq2seq", "sequence-classification", "token-classification"])
+@pytest.mark.parametrize(
+    "task", ["causal-lm", "seq2seq", "sequence-classification", "token-classification", "image-classification"]
+)
 def test_a_store_of_all_classes_teaches_as_the_live_teacher(tmp_path: Path, task: str) -> None:
     path = project(tmp_path, task)
     config = configured(path, "cross_entropy=0.3")

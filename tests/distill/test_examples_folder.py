@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import yaml
 
 from limbeck.cli.app import execute
+from limbeck.distill.config import TaskName
 from tests.distill.toys import project
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "distill"
@@ -26,4 +28,4 @@ def test_runs(tmp_path: Path, path: Path) -> None:
 
 def test_there_is_one_for_every_task() -> None:
     tasks = {yaml.safe_load(path.read_text(encoding="utf-8"))["task"] for path in EXAMPLES.glob("*.yaml")}
-    assert len(tasks) == 5
+    assert tasks == set(get_args(TaskName))

@@ -35,7 +35,7 @@ def test_it_is_compared_where_both_have_read_the_same(tmp_path: Path) -> None:
     project(tmp_path, data={"train": "train.jsonl", "val": "val.jsonl", "max_length": 60})
     spelling(tmp_path)
     ready = prepare(config(tmp_path, "method=uld"))
-    example = ready.splits.train.examples[0]
+    example = ready.splits.train.texts()[0]
     batch = ready.splits.train.collator([(0, example)])
     term = ready.task(batch)["uld"]
     assert example.teacher is not None

@@ -8,8 +8,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import yaml
+from PIL import Image
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import (
     BertConfig,
@@ -22,6 +24,9 @@ from transformers import (
     PreTrainedTokenizerFast,
     T5Config,
     T5ForConditionalGeneration,
+    ViTConfig,
+    ViTForImageClassification,
+    ViTImageProcessorPil,
 )
 
 from limbeck.models.quiet import quiet_transformers
@@ -108,19 +113,49 @@ def bert(kind: type[PreTrainedModel] = BertModel, labels: int = 2, layers: int =
     )
 
 
+def vit(labels: int = 2, layers: int = 2, width: int = 16) -> ViTForImageClassification:
+    return ViTForImageClassification(
+        ViTConfig(  # type: ignore[call-arg]
+            image_size=16,
+            patch_size=8,
+            hidden_size=width,
+            num_hidden_layers=layers,
+            num_attention_heads=4,
+            intermediate_size=32,
+            num_labels=labels,
+        )
+    )
+
+
 MODELS: dict[str, Callable[[], PreTrainedModel]] = {
     "causal-lm": causal,
     "seq2seq": seq2seq,
     "sequence-classification": lambda: bert(BertForSequenceClassification),
     "token-classification": lambda: bert(BertForTokenClassification, labels=3),
     "embedding": bert,
+    "image-classification": vit,
 }
 
 
 def save(model: PreTrainedModel, folder: Path, *, marks: bool = False) -> Path:
     with quiet_transformers():
         model.save_pretrained(folder)
-    tokenizer(marks=marks).save_pretrained(folder)
+    if isinstance(model, ViTForImageClassification):
+        ViTImageProcessorPil(size={"height": 16, "width": 16}).save_pretrained(folder)
+    else:
+        tokenizer(marks=marks).save_pretrained(folder)
+    return folder
+
+
+def pictures(folder: Path, number: int = 40, seed: int = 0) -> Path:
+    """Bright and dark pictures of several sizes, in a folder a class; gives the folder."""
+    drawn = np.random.default_rng(seed)
+    for at in range(number):
+        name, level = ("bright", 160) if at % 2 else ("dark", 40)
+        pixels = drawn.integers(level, level + 60, (12 + at % 3 * 8, 20, 3), dtype=np.uint8)
+        path = folder / name / f"{at:03}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels).save(path)
     return folder
 
 
@@ -157,13 +192,17 @@ def project(folder: Path, task: str = "causal-lm", **changes: Any) -> Path:
     """A folder with teacher, data and configuration; gives the configuration."""
     torch.manual_seed(0)
     save(MODELS[task](), folder / "teacher", marks=task not in ("causal-lm",))
-    write_jsonl(folder / "train.jsonl", rows(task))
-    write_jsonl(folder / "val.jsonl", rows(task, 12, seed=1))
+    data: dict[str, Any] = {"train": "train.jsonl", "val": "val.jsonl", "max_length": 24}
+    if task == "image-classification":
+        data = {"train": pictures(folder / "train").name, "val": pictures(folder / "val", 12, seed=1).name}
+    else:
+        write_jsonl(folder / "train.jsonl", rows(task))
+        write_jsonl(folder / "val.jsonl", rows(task, 12, seed=1))
     config: dict[str, Any] = {
         "task": task,
         "teacher": "teacher",
         "student": {"layers": 1},
-        "data": {"train": "train.jsonl", "val": "val.jsonl", "max_length": 24},
+        "data": data,
         "method": {"name": "embedding" if task == "embedding" else "logits"},
         "batch_size": 8,
         "plan": {"lr": 1e-2, "max_steps": 4},

@@ -21,7 +21,8 @@ HELP = """Distil your own teacher into a smaller student, on your own data.
 CONFIG names task, teacher, student, data and method:
 
 \b
-  task: causal-lm            # or seq2seq, sequence-classification, token-classification, embedding
+  task: causal-lm            # or seq2seq, sequence-classification, token-classification, embedding,
+                             # image-classification
   teacher: my-teacher        # a folder, or a name on the Hub
   student: {layers: 6}       # six of its layers; or a name; or {config: {num_hidden_layers: 2}}
   data: {train: train.jsonl, val: val.jsonl, max_length: 256}
@@ -73,9 +74,7 @@ def _show_preview(would: Preview) -> None:
 
     models = [(name, f"{size.parameters:,}", f"{size.trained:,}") for name, size in would.models.items()]
     facts = [
-        ("sequences", f"{would.sequences:,}"),
-        ("tokens an epoch", f"{would.tokens:,}"),
-        ("of them to learn", f"{would.learnt:,}"),
+        *((f"{what} an epoch", f"{number:,}") for what, number in would.amounts.items()),
         ("steps", f"{would.steps:,}"),
         ("memory, estimated", f"{would.memory / 2**30:.2f} GiB"),
         ("time of a step, measured", f"{would.step_seconds:.2f} s"),

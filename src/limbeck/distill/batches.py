@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import torch
@@ -13,6 +13,7 @@ from limbeck.batch import IGNORED, Batch
 from limbeck.data.batching import TokenBatchSampler, pad_ids
 from limbeck.distill.config import TaskName
 from limbeck.distill.examples import Example
+from limbeck.distill.images import ImageExample
 
 Item = tuple[int, Example]
 
@@ -66,18 +67,28 @@ class ExampleLoader:
     """Makes loaders over examples that lie in memory.
 
     Args:
-        examples: What is loaded.
-        collator: How batches are made.
+        examples: What is loaded; all of one kind.
+        collator: How batches are made of numbered examples.
         batch_size: Examples a batch.
         first: The number of the first one: a store knows rows by their numbers, those of all splits together.
+        workers: Processes that make batches; 0 makes them in this one.
     """
 
-    def __init__(self, examples: Sequence[Example], collator: Collator, batch_size: int, *, first: int = 0) -> None:
+    def __init__(
+        self,
+        examples: Sequence[Example] | Sequence[ImageExample],
+        collator: Callable[[Sequence[Any]], Batch],
+        batch_size: int,
+        *,
+        first: int = 0,
+        workers: int = 0,
+    ) -> None:
         self.examples, self.collator, self.batch_size, self.first = examples, collator, batch_size, first
+        self.workers = workers
 
     def loader(self, *, seed: int = 0, shuffle: bool = True) -> DataLoader[Any]:
         """Batches of examples of like length; in each epoch in another order if shuffled."""
-        lengths = [max(len(example.input_ids), len(example.targets), 1) for example in self.examples]
+        lengths = [example.length for example in self.examples]
         sampler = TokenBatchSampler(
             lengths,
             max(lengths) * self.batch_size,
@@ -86,13 +97,26 @@ class ExampleLoader:
             pool=64 * self.batch_size,
             max_sentences=self.batch_size,
         )
-        numbered: list[Item] = list(enumerate(self.examples, self.first))
+        numbered = list(enumerate(self.examples, self.first))
         # A list serves as a data set: it has a length and gives items by number.
-        return DataLoader(cast(Dataset[Item], numbered), batch_sampler=sampler, collate_fn=self.collator)
+        return DataLoader(
+            cast(Dataset[Any], numbered), batch_sampler=sampler, collate_fn=self.collator, num_workers=self.workers
+        )
 
-    def tokens(self) -> int:
-        """How many tokens there are, padding apart."""
-        return sum(len(example.input_ids) for example in self.examples)
+    def texts(self) -> list[Example]:
+        """The examples that are made of tokens."""
+        return [example for example in self.examples if isinstance(example, Example)]
+
+    def amounts(self) -> dict[str, int]:
+        """How much there is of what, as messages call it."""
+        texts = self.texts()
+        if not texts:
+            return {"pictures": len(self.examples)}
+        return {
+            "sequences": len(texts),
+            "tokens": sum(len(example.input_ids) for example in texts),
+            "tokens to learn": sum(sum(target != IGNORED for target in example.targets) for example in texts),
+        }
 
 
 def _offsets(examples: Sequence[Example], width: int) -> Tensor:

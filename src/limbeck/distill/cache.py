@@ -69,7 +69,7 @@ def cache_teacher(
         chosen,
         name=config.teacher,
         fingerprint=teacher_fingerprint(model),
-        tokenizer=splits.tokenizer,
+        tokenizer=_tokenizer(splits),
         template=splits.template,
         process=process,
         processes=processes,
@@ -93,7 +93,7 @@ def open_store(folder: Path, teacher: nn.Module, splits: Splits, method: Method)
     store = StoredTeacher(folder, method.needs.teacher_hidden)
     store.check(
         teacher_fingerprint=teacher_fingerprint(teacher),
-        tokenizer=splits.tokenizer,
+        tokenizer=_tokenizer(splits),
         template=splits.template,
         rows=sum(len(split.examples) for split in splits.distinct()),
     )
@@ -102,3 +102,8 @@ def open_store(folder: Path, teacher: nn.Module, splits: Splits, method: Method)
         for batch in split.loader(shuffle=False):
             store.check_batch(batch)
     return store
+
+
+def _tokenizer(splits: Splits) -> Any:
+    """What the store shall know the tokenizer by; pictures it knows by their pixels."""
+    return splits.processor if splits.train.texts() else None

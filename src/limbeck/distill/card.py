@@ -19,6 +19,7 @@ PIPELINES: dict[TaskName, str] = {
     "sequence-classification": "text-classification",
     "token-classification": "token-classification",
     "embedding": "feature-extraction",
+    "image-classification": "image-classification",
 }
 
 
@@ -59,15 +60,19 @@ def write_card(folder: Path, config: DistillConfig, ready: Ready, metrics: Mappi
         about += f", with {config.cross_entropy} times the cross-entropy against the data's labels"
     sizes = Sizes.of(ready.student)
     store = f", by its stored outputs in `{config.store}`" if config.store is not None else ""
+    loader, processor = ("AutoTokenizer", "tokenizer")
+    if config.task == "image-classification":
+        loader, processor = ("AutoImageProcessor", "processor")
+    what, number = next(iter(ready.splits.train.amounts().items()))
     sections = [
         f"---\n{front.to_yaml()}\n---",
         f"# {title}",
         f"{sizes.parameters:,} parameters, taught by `{config.teacher}`{store}.",
-        f"```python\nfrom transformers import {CLASSES[config.task]}, AutoTokenizer\n\n"
+        f"```python\nfrom transformers import {CLASSES[config.task]}, {loader}\n\n"
         f'model = {CLASSES[config.task]}.from_pretrained("MODEL")\n'
-        'tokenizer = AutoTokenizer.from_pretrained("MODEL")\n```',
+        f'{processor} = {loader}.from_pretrained("MODEL")\n```',
         f"## Method\n\n{about}.",
-        f"## Data\n\n{len(ready.splits.train.examples):,} sequences of {data.train.title()}; judged on {judged}.",
+        f"## Data\n\n{number:,} {what} of {data.train.title()}; judged on {judged}.",
         f"## Metrics\n\n{_table(metrics)}",
         f"## Configuration\n\n```yaml\n{yaml.safe_dump(config.asked(), sort_keys=False, allow_unicode=True)}```",
     ]

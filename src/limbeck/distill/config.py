@@ -12,7 +12,9 @@ from limbeck.errors import LimbeckError
 from limbeck.settings import Settings, read_changed
 from limbeck.training.plan import Plan
 
-TaskName = Literal["causal-lm", "seq2seq", "sequence-classification", "token-classification", "embedding"]
+TaskName = Literal[
+    "causal-lm", "seq2seq", "sequence-classification", "token-classification", "embedding", "image-classification"
+]
 
 PLAN: dict[str, Any] = {"lr": 1e-4, "betas": (0.9, 0.98), "schedule": "cosine", "epochs": 3, "clip": 1.0}
 """What a plan leaves out."""
@@ -68,7 +70,8 @@ class DataFile(Settings):
     """Where rows come from: a file, or a data set of the `datasets` library.
 
     Args:
-        file: ``.jsonl``, ``.csv`` or ``.tsv``, gzipped or not, or ``.parquet``; relative to the configuration file.
+        file: ``.jsonl``, ``.csv`` or ``.tsv``, gzipped or not, or ``.parquet``; or a folder of pictures with a folder
+            inside for each class. Relative to the configuration file.
         dataset: A name of the `datasets` library.
         subset: Its configuration.
         split: Its split.
@@ -105,11 +108,13 @@ class Data(Settings):
         columns: Which column is what, where names differ: ``{text: sentence}``. What a task reads:
             causal-lm ``text``, or ``prompt`` and ``completion``, or ``messages``; seq2seq ``source`` and ``target``;
             sequence-classification ``text``, optionally ``text_pair``, and ``label``; token-classification ``tokens``
-            and ``labels``; embedding ``text``, optionally ``text_pair`` and ``score`` (for Spearman's correlation).
+            and ``labels``; embedding ``text``, optionally ``text_pair`` and ``score`` (for Spearman's correlation);
+            image-classification ``image`` (a file's name, relative to the file that names it) and ``label``.
         max_length: Tokens of a sequence at most.
         long: What happens to a longer one: an error, or it is cut (completions are never cut to nothing).
         template: A Jinja file with a chat template for ``messages``; by default the tokenizer's.
         pack: causal-lm: put several rows into one sequence of ``max_length``; they do not see one another.
+        workers: Processes that read pictures; 0 reads them in the training process.
     """
 
     train: DataFile
@@ -121,6 +126,7 @@ class Data(Settings):
     long: Literal["error", "cut"] = "cut"
     template: Path | None = None
     pack: bool = False
+    workers: Annotated[int, Field(ge=0)] = 0
 
     @field_validator("train", "val", "test", mode="before")
     @classmethod
@@ -156,6 +162,7 @@ class DistillConfig(Settings):
         store: A folder of stored teacher outputs that `limbeck cache` wrote; the teacher itself is then not loaded.
         student: Where the student comes from; a plain string is a folder or hub name.
         tokenizer: A folder or hub name; by default the teacher's.
+        processor: image-classification: a folder or hub name of an image processor; by default the teacher's.
         data: What is learnt from.
         method: ``name`` and its own settings (:mod:`limbeck.methods`); null learns from the labels alone, which needs
             ``cross_entropy`` and asks no teacher: the baseline, or how a teacher is fine-tuned.
@@ -176,6 +183,7 @@ class DistillConfig(Settings):
     store: Path | None = None
     student: StudentSettings
     tokenizer: str | None = None
+    processor: str | None = None
     data: Data
     method: dict[str, Any] | None = Field(default_factory=lambda: {"name": "logits"})
     cross_entropy: Annotated[float, Field(ge=0)] = 0.0
@@ -214,6 +222,9 @@ class DistillConfig(Settings):
             raise ValueError("'sampling' is for causal-lm with a live teacher and without 'data.pack'")
         if self.method is None and (not self.cross_entropy or self.store is not None):
             raise ValueError("without a method there must be 'cross_entropy', and a 'store' has no use")
+        pictures = self.task == "image-classification"
+        if (pictures and self.tokenizer is not None) or (not pictures and self.processor is not None):
+            raise ValueError("a 'tokenizer' is for text, a 'processor' for the task 'image-classification'")
         if self.task == "embedding" and self.cross_entropy:
             raise ValueError("'cross_entropy' has no labels to learn from in the task 'embedding'")
         return self
@@ -253,6 +264,7 @@ class DistillConfig(Settings):
             "data": data.model_copy(update=placed),
             "teacher": model(self.teacher),
             "tokenizer": model(self.tokenizer),
+            "processor": model(self.processor),
             "student": self.student.model_copy(update={"name": model(self.student.name)}),
         }
         if self.store is not None:

@@ -35,6 +35,11 @@ class Example:
     offsets: tuple[tuple[int, int], ...] = ()
     teacher: Example | None = None
 
+    @property
+    def length(self) -> int:
+        """By which batches are filled: tokens of the longer side."""
+        return max(len(self.input_ids), len(self.targets), 1)
+
 
 def next_tokens(ids: Sequence[int], *, prompt: int = 0, offsets: Sequence[tuple[int, int]] = ()) -> Example:
     """One sequence, of which every token after the first is learnt, or every token after the prompt.
@@ -200,12 +205,7 @@ class Encoder:
         return [Example(self._fit_marked(self.tokenizer(text).input_ids, row, (), text), []) for text in given]
 
     def _label(self, label: Any, row: Row) -> int:
-        if str(label) in self.labels:
-            return self.labels.index(str(label))
-        number = int(label) if str(label).isdigit() else -1
-        if not 0 <= number < len(self.labels):
-            raise LimbeckError(f"{row.where}: no class {label!r}; {near_matches(str(label), self.labels)}")
-        return number
+        return as_class(label, self.labels, row.where)
 
     def _fit(self, ids: list[int], row: Row) -> list[int]:
         if len(ids) > self.data.max_length:
@@ -257,6 +257,20 @@ def class_names(rows: Sequence[Row], column: str, *, lists: bool) -> list[str]:
     if all(name.isdigit() for name in found):
         return [str(number) for number in range(max(map(int, found)) + 1)]
     return sorted(found)
+
+
+def as_class(label: Any, labels: Sequence[str], where: str) -> int:
+    """The number of a class, which a row holds by name or number.
+
+    Raises:
+        LimbeckError: There is no such class.
+    """
+    if str(label) in labels:
+        return labels.index(str(label))
+    number = int(label) if str(label).isdigit() else -1
+    if not 0 <= number < len(labels):
+        raise LimbeckError(f"{where}: no class {label!r}; {near_matches(str(label), labels)}")
+    return number
 
 
 def packed(examples: Sequence[Example], max_length: int) -> list[Example]:

@@ -22,6 +22,7 @@ CLASSES: dict[TaskName, str] = {
     "sequence-classification": "AutoModelForSequenceClassification",
     "token-classification": "AutoModelForTokenClassification",
     "embedding": "AutoModel",
+    "image-classification": "AutoModelForImageClassification",
 }
 
 
@@ -37,6 +38,15 @@ def load_tokenizer(name: str) -> Any:
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer
+
+
+def load_processor(name: str) -> Any:
+    """An image processor.
+
+    Raises:
+        LimbeckError: There is none of that name.
+    """
+    return load_pretrained(transformers.AutoImageProcessor, name)
 
 
 def load_model(name: str, task: TaskName, **how: Any) -> PreTrainedModel:

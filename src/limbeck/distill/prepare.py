@@ -10,11 +10,20 @@ import numpy as np
 import torch
 from transformers import PreTrainedModel
 
-from limbeck.batch import IGNORED, Batch
+from limbeck.batch import Batch
 from limbeck.distill.batches import Collator, ExampleLoader
 from limbeck.distill.config import DistillConfig
-from limbeck.distill.examples import Encoder, Example, class_names, packed, with_teacher
-from limbeck.distill.models import adapted, check_causal, check_vocabularies, load_model, load_tokenizer, make_student
+from limbeck.distill.examples import Encoder, class_names, packed, with_teacher
+from limbeck.distill.images import ImageCollator, encode_images
+from limbeck.distill.models import (
+    adapted,
+    check_causal,
+    check_vocabularies,
+    load_model,
+    load_processor,
+    load_tokenizer,
+    make_student,
+)
 from limbeck.distill.rows import Row, read_rows
 from limbeck.distill.sampling import StudentSampler
 from limbeck.distill.task import EMBEDDING, DistillTask, live_teacher
@@ -35,7 +44,7 @@ class Splits:
         test: For the final metrics.
         labels: Names of the classes, for classification.
         rows: Of each split, for metrics that need more than tokens.
-        tokenizer: Which made them.
+        processor: Which made them: a tokenizer, or an image processor.
         template: The chat template that messages were written by, if any.
     """
 
@@ -44,7 +53,7 @@ class Splits:
     test: ExampleLoader
     labels: list[str]
     rows: dict[str, list[Row]]
-    tokenizer: Any = field(repr=False)
+    processor: Any = field(repr=False)
     template: str | None = None
 
     def distinct(self) -> list[ExampleLoader]:
@@ -87,6 +96,8 @@ def read_splits(config: DistillConfig, *, own_tokenizers: bool = False) -> Split
     if val is None:
         train, val = held_out(train, data.val_share, config.plan.seed)
     test = read_rows(data.test) if data.test is not None else val
+    if config.task == "image-classification":
+        return _picture_splits(config, train, val, test)
     tokenizer = student_tokenizer(config, own_tokenizers)
     theirs = load_tokenizer(config.teacher) if own_tokenizers else None
     labels: list[str] = []
@@ -115,6 +126,21 @@ def read_splits(config: DistillConfig, *, own_tokenizers: bool = False) -> Split
         tokenizer,
         encoder.used_template,
     )
+
+
+def _picture_splits(config: DistillConfig, train: list[Row], val: list[Row], test: list[Row]) -> Splits:
+    """Pictures, by the processor of teacher and student."""
+    data = config.data
+    processor = load_processor(config.processor or config.teacher)
+    labels = class_names(train, data.columns.get("label", "label"), lists=False)
+    collator, loaders = ImageCollator(processor), []
+    first = 0
+    for rows in (train, val) if test is val else (train, val, test):
+        examples = encode_images(rows, data, labels)
+        loaders.append(ExampleLoader(examples, collator, config.batch_size, first=first, workers=data.workers))
+        first += len(examples)
+    of_splits = {"train": train, "val": val, "test": test}
+    return Splits(loaders[0], loaders[1], loaders[-1], labels, of_splits, processor)
 
 
 def student_tokenizer(config: DistillConfig, own: bool) -> Any:
@@ -181,14 +207,15 @@ def prepare(config: DistillConfig) -> Ready:
         check_causal(student, config.student.name or "the student")
         if teacher is not None:
             check_causal(teacher, config.teacher)
-    check_lengths(student, splits)
+    if config.task != "image-classification":
+        check_lengths(student, splits)
     if config.gradient_checkpointing:
         student.gradient_checkpointing_enable()
     learner = student if config.student.lora is None else adapted(student, config.student.lora)
     speaker = None if method is None or teacher is None else teacher_of(config, teacher, method, splits)
     sampler = None
     if config.sampling is not None:
-        sampler = StudentSampler(config.sampling, splits.tokenizer, config.data.max_length)
+        sampler = StudentSampler(config.sampling, splits.processor, config.data.max_length)
     task = DistillTask(config.task, learner, speaker, method, cross_entropy=config.cross_entropy, sampler=sampler)
     connect(task, splits.train)
     return Ready(config, splits, teacher if config.store is None else None, learner, task)
@@ -234,7 +261,7 @@ def check_lengths(student: Any, splits: Splits) -> None:
         LimbeckError: There is one.
     """
     most = getattr(student.config.get_text_config(), "max_position_embeddings", None)
-    examples = [example for split in splits.distinct() for example in split.examples]
+    examples = [example for split in splits.distinct() for example in split.texts()]
     longest = max(len(example.input_ids) for example in examples)
     if most is not None and longest > most:
         raise LimbeckError(f"data.max_length: a sequence has {longest} tokens, and the student reads {most} at most")
@@ -251,11 +278,6 @@ def connect(task: DistillTask, split: ExampleLoader) -> None:
     with torch.no_grad():
         task.method.connect(task.eval().speak(batch), task.teacher(batch))
     task.train()
-
-
-def counted_tokens(examples: Sequence[Example]) -> int:
-    """How many positions are judged."""
-    return sum(sum(target != IGNORED for target in example.targets) for example in examples)
 
 
 def _check_method(method: Method, config: DistillConfig) -> None:

@@ -9,7 +9,7 @@ import torch
 
 from limbeck.distill.config import DistillConfig
 from limbeck.distill.models import Sizes
-from limbeck.distill.prepare import Ready, counted_tokens, prepare
+from limbeck.distill.prepare import Ready, prepare
 from limbeck.models.size import parameters_of
 from limbeck.training.validation import on_device
 
@@ -22,9 +22,7 @@ class Preview:
 
     Args:
         models: Sizes of the student and, where there is one beside it, the teacher.
-        sequences: In the training data.
-        tokens: Of them, an epoch.
-        learnt: Tokens that are judged, an epoch.
+        amounts: What an epoch of the training data holds.
         steps: Of the optimiser, in all.
         memory: An estimate in bytes: weights of both models; gradients and two moments of AdamW for what learns;
             logits of both sides of the largest batch, with their gradient and their log-probabilities.
@@ -32,9 +30,7 @@ class Preview:
     """
 
     models: dict[str, Sizes]
-    sequences: int
-    tokens: int
-    learnt: int
+    amounts: dict[str, int]
     steps: int
     memory: int
     step_seconds: float
@@ -55,9 +51,7 @@ def preview(config: DistillConfig, device: str) -> Preview:
     train = ready.splits.train
     return Preview(
         models={**teacher, "student": Sizes.of(ready.student)},
-        sequences=len(train.examples),
-        tokens=train.tokens(),
-        learnt=counted_tokens(train.examples),
+        amounts=train.amounts(),
         steps=config.plan.steps_in_all(len(train.loader(seed=config.plan.seed))) or 0,
         memory=_bytes(ready),
         step_seconds=_seconds_of_step(ready, device) * config.plan.accumulate,
@@ -93,7 +87,7 @@ def _bytes(ready: Ready) -> int:
     if ready.teacher is not None:
         held += 4 * parameters_of(ready.teacher)
     if ready.config.task in ("causal-lm", "seq2seq"):
-        longest = max(len(example.targets) for example in ready.splits.train.examples)
+        longest = max(len(example.targets) for example in ready.splits.train.texts())
         vocabulary = ready.student.config.get_text_config().vocab_size
         held += 4 * 4 * longest * ready.config.batch_size * vocabulary
     return held

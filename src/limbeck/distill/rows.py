@@ -24,10 +24,12 @@ class Row:
     Args:
         values: By column.
         where: Its file and line, or its number, for messages.
+        folder: What the names of files in it are relative to.
     """
 
     values: Mapping[str, Any]
     where: str
+    folder: Path = Path()
 
     def get(self, column: str, kind: type | tuple[type, ...]) -> Any:
         """The value of a column.
@@ -67,13 +69,15 @@ def read_rows(source: DataFile) -> list[Row]:
     """
     rows = list(islice(_rows(source), source.rows))
     if not rows:
-        raise LimbeckError(f"{source.title()} has no rows")
+        raise LimbeckError(f"{source.title()} has no rows{_EMPTY if source.file and source.file.is_dir() else ''}")
     return rows
 
 
 def _rows(source: DataFile) -> Iterator[Row]:
     if source.file is None:
         return _data_set(source)
+    if source.file.is_dir():
+        return _class_folders(source.file)
     readers = {".jsonl": _json_lines, ".csv": _table, ".tsv": _table, ".parquet": _parquet}
     suffix = _format(source.file)
     if suffix not in readers:
@@ -100,7 +104,7 @@ def _json_lines(source: DataFile) -> Iterator[Row]:
             raise LimbeckError(f"{where}: not JSON ({error.msg}, column {error.colno})") from None
         if not isinstance(values, dict):
             raise LimbeckError(f"{where}: got {_short(values)}, expected an object of columns and values")
-        yield Row(values, where)
+        yield Row(values, where, source.file.parent)
 
 
 def _table(source: DataFile) -> Iterator[Row]:
@@ -117,12 +121,13 @@ def _table(source: DataFile) -> Iterator[Row]:
             where = f"{source.file}, line {reader.line_num}"
             if len(cells) != len(header):
                 raise LimbeckError(f"{where}: {len(cells)} cells, expected {len(header)} ({', '.join(header)})")
-            yield Row(dict(zip(header, cells, strict=True)), where)
+            yield Row(dict(zip(header, cells, strict=True)), where, source.file.parent)
     except csv.Error as error:
         raise LimbeckError(f"{source.file}, line {reader.line_num}: {error}") from None
 
 
 def _parquet(source: DataFile) -> Iterator[Row]:
+    assert source.file is not None
     import pyarrow as arrow
     import pyarrow.parquet as parquet
 
@@ -131,9 +136,20 @@ def _parquet(source: DataFile) -> Iterator[Row]:
         for batch in parquet.ParquetFile(source.file).iter_batches():
             for values in batch.to_pylist():
                 number += 1
-                yield Row(values, f"{source.file}, row {number}")
+                yield Row(values, f"{source.file}, row {number}", source.file.parent)
     except (arrow.ArrowException, OSError) as error:
         raise LimbeckError(f"{source.file}: {' '.join(str(error).split())}") from None
+
+
+def _class_folders(folder: Path) -> Iterator[Row]:
+    """Pictures in a folder of each class, in the order of their names."""
+    from PIL import Image
+
+    endings = Image.registered_extensions()
+    for path in sorted(folder.glob("*/**/*")):
+        if path.suffix.lower() in endings and path.is_file():
+            inside = path.relative_to(folder)
+            yield Row({"image": str(inside), "label": inside.parts[0]}, str(path), folder)
 
 
 def _data_set(source: DataFile) -> Iterator[Row]:
@@ -147,6 +163,7 @@ def _data_set(source: DataFile) -> Iterator[Row]:
         yield Row(values, f"{source.title()}, row {number}")
 
 
+_EMPTY = ": a folder of pictures has a folder inside for each class, and pictures in these"
 _LISTED = ", ".join(FORMATS)
 _KINDS: dict[type, str] = {str: "text", list: "a list", int: "a whole number", float: "a number"}
 

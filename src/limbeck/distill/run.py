@@ -16,11 +16,13 @@ from limbeck.distill.prepare import Ready, prepare
 from limbeck.distill.sampling import SamplerClock
 from limbeck.distill.task import DistillTask, MethodClock
 from limbeck.errors import writing
+from limbeck.methods.base import Method
 from limbeck.models.quiet import quiet_transformers
 from limbeck.training.callbacks import Callback, History
 from limbeck.training.loop import fit
 from limbeck.training.resume import FREE
 from limbeck.training.run_folder import RunFolder, environment
+from limbeck.training.validation import on_device
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,7 @@ def distill(
     ready = prepare(config)
     run.write_config({**config.asked(), "environment": environment()})
     before = final_metrics(ready, "test")
+    _look_ahead(ready, accelerator)
     callbacks: list[Callback] = [MethodClock()]
     if ready.task.sampler is not None:
         callbacks.append(SamplerClock(ready.task.sampler))
@@ -87,6 +90,17 @@ def distill(
     return Distilled(model, metrics, history)
 
 
+def _look_ahead(ready: Ready, accelerator: Accelerator | None) -> None:
+    """Show a method that asks for it all training data once, where the training will run."""
+    method, teacher = ready.task.method, ready.task.teacher
+    if method is None or teacher is None or type(method).prepare is Method.prepare:
+        return
+    accelerator = accelerator or Accelerator()
+    ready.task.to(accelerator.device)
+    loader = ready.splits.train.loader(shuffle=False)
+    method.prepare(teacher, (on_device(batch, accelerator) for batch in loader))
+
+
 def save_student(ready: Ready, folder: Path) -> Path:
     """Write the student so that `transformers` alone can load it; adaptors are merged into it."""
     student: Any = ready.student
@@ -94,7 +108,7 @@ def save_student(ready: Ready, folder: Path) -> Path:
         student = student.merge_and_unload()
     with quiet_transformers(), writing(folder):
         student.save_pretrained(folder)
-        ready.splits.tokenizer.save_pretrained(folder)
+        ready.splits.processor.save_pretrained(folder)
     return folder
 
 

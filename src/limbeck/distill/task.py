@@ -26,9 +26,16 @@ EMBEDDING: Literal["embedding"] = "embedding"
 """The task of sentence vectors, and such a vector's name among the hidden states."""
 
 
+OF_WHOLE: tuple[TaskName, ...] = ("sequence-classification", "image-classification", "embedding")
+"""Tasks with one answer for a whole example, so that no mask says which positions count."""
+
+INPUTS = ("input_ids", "attention_mask", "position_ids", "pixel_values")
+"""Columns of a batch that every model is called with."""
+
+
 def model_inputs(model: Any, task: TaskName, batch: Batch) -> dict[str, Any]:
     """What a model of a task is called with."""
-    inputs = {name: batch[name] for name in ("input_ids", "attention_mask", "position_ids") if name in batch}
+    inputs = {name: batch[name] for name in INPUTS if name in batch}
     if task == "seq2seq":
         inputs["decoder_input_ids"] = decoder_inputs(model, batch["targets"])
     if task == "causal-lm":
@@ -80,7 +87,7 @@ def live_teacher(model: Any, task: TaskName, method: Method) -> Teacher:
         inputs,
         method.needs.teacher_hidden if task != EMBEDDING else (),
         logits=(lambda output: output.last_hidden_state) if task == EMBEDDING else None,
-        mask=None if task in ("sequence-classification", EMBEDDING) or method.own_tokenizers else "mask",
+        mask=None if task in OF_WHOLE or method.own_tokenizers else "mask",
     )
     return _Pooling(teacher) if task == EMBEDDING else teacher
 

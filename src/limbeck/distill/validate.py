@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from limbeck.distill.config import DistillConfig
-from limbeck.distill.prepare import counted_tokens, read_splits
+from limbeck.distill.prepare import read_splits
 from limbeck.errors import LimbeckError
 from limbeck.methods.find import make_method
 
@@ -30,8 +30,7 @@ def validated(config: DistillConfig) -> list[str]:
     terms = "none, labels alone" if method is None else f"{method.name}, terms {', '.join(method.weights)}"
     lines = [f"method: {terms}"]
     for name, split in (("train", splits.train), ("val", splits.val), ("test", splits.test)):
-        counted = counted_tokens(split.examples)
-        lines.append(f"{name}: {len(split.examples):,} sequences, {split.tokens():,} tokens, {counted:,} to learn")
+        lines.append(f"{name}: " + ", ".join(f"{number:,} {what}" for what, number in split.amounts().items()))
     steps = config.plan.steps_in_all(len(splits.train.loader(seed=config.plan.seed)))
     lines.append(f"steps: {steps:,}")
     if splits.labels:
