@@ -21,6 +21,7 @@ VERBS = {
     "cp": "Copy a system's file, to be edited and run.",
     "distill": "Distil your own teacher into your own student, on your own data.",
     "validate": "Check a configuration for distill.",
+    "sites": "List a model's modules with the shapes of what they give.",
     "train": "Train a translator from a configuration file.",
     "cache": "Run a teacher over your data once, and keep what it says.",
     "evaluate": "Score translations, and compare two systems.",

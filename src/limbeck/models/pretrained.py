@@ -5,14 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import transformers
-
 from limbeck.errors import LimbeckError
 from limbeck.models.quiet import quiet_transformers
 
 
 def load_pretrained(loader: Any, name: str, **how: Any) -> Any:
-    """Load a model (safetensors only: pickles can run code) or a tokenizer.
+    """Load a model (safetensors only: pickles can run code), a tokenizer, a processor or a configuration.
 
     Args:
         loader: An Auto class of `transformers`.
@@ -25,7 +23,7 @@ def load_pretrained(loader: Any, name: str, **how: Any) -> Any:
     path, source = Path(name), name
     if path.suffix == ".gguf" and path.is_file():
         how, source = {**how, "gguf_file": path.name}, str(path.parent)
-    elif loader is not transformers.AutoTokenizer:
+    elif loader.__name__.startswith("AutoModel"):
         how["use_safetensors"] = True
     try:
         with quiet_transformers():
