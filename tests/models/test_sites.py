@@ -30,12 +30,6 @@ FAMILIES: dict[str, Callable[[], PreTrainedModel]] = {
     "vit": vit,
     "resnet": resnet,
 }
-    "llama": causal,
-    "t5": seq2seq,
-    "bert": bert,
-    "vit": vit,
-    "resnet": resnet,
-}
 
 
 def saved(family: str, folder: Path) -> PreTrainedModel:
