@@ -21,9 +21,10 @@ from limbeck.losses.hidden import attention_divergence, hidden_cosine, hidden_ms
 from limbeck.losses.linear import LinearLogits, linear_cross_entropy, linear_divergence, linear_term
 from limbeck.losses.mixtures import generalized_js, skewed_forward_kl, skewed_reverse_kl
 from limbeck.losses.ranking import margin_mse, margin_ranking
-from limbeck.losses.relations import linear_cka, rkd_angle, rkd_distance
+from limbeck.losses.relations import linear_cka, rkd_angle, rkd_distance, similarity_preserving
 from limbeck.losses.taid import taid_divergence
 from limbeck.losses.term import Term
+from limbeck.losses.tokens import inner_relations, token_contrast, token_graph_divergence
 from limbeck.losses.transport import sinkhorn_batchwise, sinkhorn_tokenwise
 from limbeck.losses.vocabulary import aligned_distance, universal_logit_distance
 from tests.losses import references as plain
@@ -256,6 +257,36 @@ ENTRIES = [
     Entry(rkd_distance, pair(6, 5, other=(6, 3)), plain.rkd_distance, (same(6, 5), 0.0), mask=_first, splits=False),
     Entry(
         rkd_angle, pair(5, 4, other=(5, 3)), plain.rkd_angle, (same(5, 4), 0.0), mask=_first, splits=False, bf16=None
+    ),
+    Entry(
+        similarity_preserving,
+        pair(6, 5, other=(6, 3)),
+        plain.similarity_preserving,
+        (same(6, 5), 0.0),
+        mask=_first,
+        splits=False,
+        bf16=None,
+    ),
+    *(
+        Entry(
+            token_graph_divergence,
+            pair(7, 5, other=(7, 3)),
+            plain.token_graph(3, order),
+            (same(7, 5), 0.0),
+            splits=False,
+            options={"neighbours": 3, "order": order},
+            bf16=None,
+        )
+        for order in ("reverse", "forward")
+    ),
+    Entry(token_contrast, pair(6, 5), plain.token_contrast, None, splits=False, bf16=None),
+    Entry(
+        inner_relations,
+        pair(4, 3, 5, other=(4, 3, 2)),
+        plain.inner_relations,
+        (same(4, 3, 5), 0.0),
+        one=lambda value: value[..., :1],
+        bf16=None,
     ),
     Entry(
         margin_mse,

@@ -223,3 +223,41 @@ def norm_and_direction(align: str) -> Callable[[Array, Array, Array], Array]:
         return 1 - along / (max(ours, theirs) if align == "both" else ours)
 
     return lambda *sides: np.array([value(*item) for item in zip(*sides, strict=True)])
+
+
+def similarity_preserving(student: Array, teacher: Array) -> Array:
+    sides = []
+    for x in (student, teacher):
+        products = x @ x.T
+        sides.append(products / np.sqrt((products**2).sum(1, keepdims=True)))
+    return ((sides[0] - sides[1]) ** 2).ravel()
+
+
+def token_graph(neighbours: int, order: str) -> Callable[[Array, Array], Array]:
+    def value(student: Array, teacher: Array) -> Array:
+        number, sides = len(student), []
+        for x in (student, teacher):
+            squared = np.array([[((a - b) ** 2).sum() for b in x] for a in x])
+            edges = np.zeros((number, number), bool)
+            for j in range(number):
+                others = sorted((i for i in range(number) if i != j), key=lambda i: squared[i, j])
+                edges[others[:neighbours], j] = True
+            scaled = squared / squared[edges].mean()
+            sides.append(softmax(np.where(edges, np.exp(-scaled / 2), 0.0)))
+        q, p = sides if order == "reverse" else sides[::-1]
+        return (q * np.log(q / p)).sum(-1)
+
+    return value
+
+
+def token_contrast(student: Array, teacher: Array) -> Array:
+    scores = np.array([[float(cosine(s, t)) for t in teacher] for s in student]) / 0.1
+    return -np.log(np.diag(softmax(scores)))
+
+
+def inner_relations(student: Array, teacher: Array) -> Array:
+    values = []
+    for s, t in zip(student, teacher, strict=True):
+        ours, theirs = (softmax(x @ x.T / math.sqrt(x.shape[1])) for x in (s, t))
+        values.append(((ours - theirs) ** 2).mean())
+    return np.array(values)

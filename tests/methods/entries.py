@@ -20,9 +20,11 @@ from limbeck.methods.logit_mse import LogitRegression
 from limbeck.methods.logits import LogitDistillation
 from limbeck.methods.margins import MarginDistillation
 from limbeck.methods.nd import NormAndDirection
+from limbeck.methods.relations import RelationDistillation
 from limbeck.methods.sinkd import SinkhornDistillation
 from limbeck.methods.swing import SwingDistillation
 from limbeck.methods.taid import TemporallyAdaptiveDistillation
+from limbeck.methods.trg import TokenRelations
 from limbeck.methods.uld import UniversalLogitDistillation
 from limbeck.signals import Signals, SparseLogits
 from tests.methods.toys import generated_maps, real_maps, vision
@@ -152,6 +154,17 @@ def _prepared() -> Method:
     return method
 
 
+def _grids(number: int) -> Sides:
+    generator = torch.Generator().manual_seed(12)
+    student = torch.randn(number, 4, 2, 2, generator=generator, dtype=torch.float64).requires_grad_()
+    teacher = torch.randn(number, 5, 6, generator=generator, dtype=torch.float64)
+    return Signals(hidden={"stages.1": student}), Signals(hidden={"layers.2": teacher})
+
+
+def _tokens() -> Method:
+    return _connected(TokenRelations(student="stages.1", teacher="layers.2", neighbours=3), _grids)
+
+
 def _connected(method: Method, sides: Callable[[int], Sides]) -> Method:
     """With its projections, the same each time."""
     with torch.random.fork_rng():
@@ -190,6 +203,14 @@ ENTRIES: dict[type[Method], Entry] = {
     DistributionAdaptiveClipping: Entry(_clipping, _logits),
     DecoupledDistillation: Entry(DecoupledDistillation, _scores, best=_as_seen, batch=_classes),
     NormAndDirection: Entry(_prepared, _features, batch=_classes, why="a picture is not its class's mean"),
+    RelationDistillation: Entry(
+        lambda: RelationDistillation(student="features", teacher="features"),
+        _features,
+        additive=False,
+        best=_as_seen,
+        why="it compares the items of a batch with each other",
+    ),
+    TokenRelations: Entry(_tokens, _grids, additive=False, why="the nodes of its graph are the tokens of a batch"),
     LogitRegression: Entry(LogitRegression, _logits, best=_as_seen),
     MarginDistillation: Entry(MarginDistillation, _scores, best=_as_seen),
     SwingDistillation: Entry(lambda: SwingDistillation(noise=0.0, base=2.0), _logits),

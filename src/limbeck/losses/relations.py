@@ -117,6 +117,37 @@ def rkd_angle(
     return Term.over(F.smooth_l1_loss(_cosines(student), _cosines(teacher), reduction="none"), different)
 
 
+def similarity_preserving(
+    student: Float[Tensor, "b width"],
+    teacher: Float[Tensor, "b teacher_width"],
+    mask: Bool[Tensor, " b"] | None = None,
+) -> Term:
+    """Squared difference of the items' products with each other, each row of products scaled to length 1.
+
+    Args:
+        student: Features, one row an item.
+        teacher: Features of the same items.
+        mask: True where an item counts.
+
+    Returns:
+        The sum over pairs of items, each with itself too, and their number.
+
+    Reference:
+        Tung and Mori, "Similarity-Preserving Knowledge Distillation", ICCV 2019, arXiv 1907.09682.
+
+    Example:
+        >>> import torch
+        >>> features = torch.tensor([[1.0, 0.0], [1.0, 1.0]])
+        >>> round(float(similarity_preserving(features, 3 * features.flip(1)).mean()), 6)
+        0.0
+    """
+    student, teacher = _chosen(student, teacher, mask)
+    if not len(student):
+        return _nothing(student, teacher)
+    ours, theirs = (F.normalize(side @ side.T, dim=-1) for side in (student, teacher))
+    return Term.over((ours - theirs).square())
+
+
 def _cosines(features: Tensor) -> Tensor:
     """``[j, i, k]``: the cosine of the angle at item j between items i and k."""
     rays = F.normalize(features.unsqueeze(0) - features.unsqueeze(1), dim=-1)
