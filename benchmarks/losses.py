@@ -29,8 +29,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from limbeck.losses.divergences import divergence
-from limbeck.losses.linear import LinearLogits, linear_divergence
+from limbeck.losses.linear import linear_divergence
 from limbeck.losses.transport import sinkhorn_batchwise
+from limbeck.signals import LinearLogits
 
 OURS = "limbeck, chunked"
 LINEAR = {"forward_kl": (OURS, "limbeck, whole", "plain torch"), "generalized_js": (OURS, "plain torch", "liger")}

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
@@ -83,6 +84,71 @@ class SparseLogits:
 
 
 @dataclass(frozen=True)
+class LinearLogits:
+    """Logits that are not computed yet: hidden states, and the head that will project them.
+
+    They are ``z = scale * (hidden @ weight.T + bias)``, or ``softcap * tanh(z / softcap)``.
+
+    Args:
+        hidden: States before the head.
+        weight: The head's, as in ``torch.nn.functional.linear``.
+        bias: The head's, if it has one.
+        scale: The head's outputs are multiplied by it.
+        softcap: What the size of a logit stays below; None leaves them as they are.
+        chunk: Positions that a loss projects at a time; None leaves that to the loss.
+
+    Raises:
+        LimbeckError: Hidden states and head differ in width, or weight and bias in vocabulary.
+    """
+
+    hidden: Float[Tensor, "*positions width"]
+    weight: Float[Tensor, "vocab width"]
+    bias: Float[Tensor, " vocab"] | None = None
+    scale: float = field(default=1.0, kw_only=True)
+    softcap: float | None = field(default=None, kw_only=True)
+    chunk: int | None = field(default=None, kw_only=True)
+
+    def __post_init__(self) -> None:
+        if self.hidden.shape[-1] != self.weight.shape[-1]:
+            widths = f"hidden states of width {self.hidden.shape[-1]}, a head for {self.weight.shape[-1]}"
+            raise LimbeckError(f"linear logits: {widths}")
+        if self.bias is not None and self.bias.shape != self.weight.shape[:1]:
+            raise LimbeckError(f"linear logits: {len(self.weight)} classes, a bias of {tuple(self.bias.shape)}")
+
+    @property
+    def positions(self) -> torch.Size:
+        """The shape without the vocabulary."""
+        return self.hidden.shape[:-1]
+
+    @property
+    def shape(self) -> torch.Size:
+        """The shape that the logits would have."""
+        return torch.Size((*self.positions, len(self.weight)))
+
+    def dense(self) -> Float[Tensor, "*positions vocab"]:
+        """The logits, all at once."""
+        return self.finished(F.linear(self.hidden, self.weight, self.bias))
+
+    def finished(self, projected: Float[Tensor, "*some vocab"]) -> Float[Tensor, "*some vocab"]:
+        """What becomes of the outputs of the linear layer itself."""
+        scaled = projected if self.scale == 1.0 else self.scale * projected
+        return scaled if self.softcap is None else self.softcap * torch.tanh(scaled / self.softcap)
+
+    def of(self, hidden: Float[Tensor, "*some width"]) -> LinearLogits:
+        """The same head over other states."""
+        return replace(self, hidden=hidden)
+
+    def detach(self) -> LinearLogits:
+        """The same without gradients."""
+        bias = None if self.bias is None else self.bias.detach()
+        return replace(self, hidden=self.hidden.detach(), weight=self.weight.detach(), bias=bias)
+
+    def __getitem__(self, at: Any) -> LinearLogits:
+        """The positions that a mask, a number, a slice or a tensor of numbers chooses."""
+        return self.of(self.hidden[at])
+
+
+@dataclass(frozen=True)
 class Signals:
     """What one model said about one batch.
 
@@ -90,14 +156,15 @@ class Signals:
     method's :class:`~limbeck.methods.base.Needs` ask for and nothing else.
 
     Args:
-        logits: Scores before the softmax, ``(batch, ..., classes)``; of a stored teacher, the likeliest classes.
+        logits: Scores before the softmax, ``(batch, ..., classes)``; of a stored teacher, the likeliest classes; of a
+            language model that shall not hold them all at once, hidden states and head.
         hidden: Named hidden states: by dotted module path (``"encoder.layer.3"``) or by an adaptor's own names
             (``"image"``, ``"stage4"``). Any shape whose first axis is the batch.
         attention: Named attention maps, ``(batch, heads, queries, keys)``.
         mask: True where a position counts; its axes are those of the signal that the method compares.
     """
 
-    logits: Tensor | SparseLogits | None = None
+    logits: Tensor | SparseLogits | LinearLogits | None = None
     hidden: Mapping[str, Tensor] = field(default_factory=dict)
     attention: Mapping[str, Tensor] = field(default_factory=dict)
     mask: Tensor | None = None

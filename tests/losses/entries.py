@@ -18,7 +18,7 @@ from limbeck.losses.direction import norm_and_direction
 from limbeck.losses.divergence import forward_kl, jeffreys, jeffreys_divergence, reverse_kl, total_variation
 from limbeck.losses.features import cosine_distance, kl_distance, l1_distance, l2_distance, linf_distance
 from limbeck.losses.hidden import attention_divergence, hidden_cosine, hidden_mse
-from limbeck.losses.linear import LinearLogits, linear_cross_entropy, linear_divergence, linear_term
+from limbeck.losses.linear import linear_cross_entropy, linear_divergence, linear_term
 from limbeck.losses.mixtures import generalized_js, skewed_forward_kl, skewed_reverse_kl
 from limbeck.losses.ranking import margin_mse, margin_ranking
 from limbeck.losses.relations import linear_cka, rkd_angle, rkd_distance, similarity_preserving
@@ -27,6 +27,7 @@ from limbeck.losses.term import Term
 from limbeck.losses.tokens import inner_relations, token_contrast, token_graph_divergence
 from limbeck.losses.transport import sinkhorn_batchwise, sinkhorn_tokenwise
 from limbeck.losses.vocabulary import aligned_distance, universal_logit_distance
+from limbeck.signals import LinearLogits
 from tests.losses import references as plain
 from tests.losses.references import Array
 

@@ -14,8 +14,8 @@ from limbeck.losses.cross_entropy import cross_entropy
 from limbeck.losses.decoupled import decoupled_kd
 from limbeck.losses.divergence import forward_kl
 from limbeck.losses.divergences import DIVERGENCES
-from limbeck.losses.linear import LinearLogits, linear_cross_entropy, linear_divergence, linear_term
-from limbeck.signals import SparseLogits
+from limbeck.losses.linear import linear_cross_entropy, linear_divergence, linear_term
+from limbeck.signals import LinearLogits, SparseLogits
 
 POSITIONS, WIDTH, VOCABULARY = (2, 5), 3, 7
 LABELS = torch.arange(10).view(POSITIONS) % VOCABULARY
@@ -98,7 +98,7 @@ def test_labels_and_losses_that_read_more() -> None:
 def test_frozen_parts_get_nothing() -> None:
     student, teacher = heads()
     for names in (["hidden"], ["weight"], ["bias"], ["hidden", "bias"]):
-        parts = {
+        parts: dict[str, Any] = {
             name: value if name in names else value.detach()
             for name, value in zip(("hidden", "weight", "bias"), learnt(student), strict=True)
         }

@@ -52,7 +52,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def kl_and_gradient(given: Signals, mask: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
-    assert given.logits is not None
+    assert isinstance(given.logits, Tensor | SparseLogits)
     torch.manual_seed(1)
     student = torch.randn(*mask.shape, VOCAB, requires_grad=True)
     rest: Rest = "bucket" if temperature == 1.0 else "renormalise"

@@ -10,6 +10,7 @@ from torch import nn
 
 from limbeck.batch import Batch
 from limbeck.distill.config import DistillConfig
+from limbeck.distill.models import head_of
 from limbeck.distill.prepare import Splits, load_teacher, read_splits
 from limbeck.distill.task import live_teacher
 from limbeck.errors import LimbeckError
@@ -63,7 +64,7 @@ def cache_teacher(
     loaders = [split.loader(shuffle=False) for split in splits.distinct()]
     batches: list[Batch] = list(chain.from_iterable(loaders))
     return write_store(
-        live_teacher(model, config.task, method),
+        live_teacher(model, config.task, method, head_of(model, config.teacher, config, method)),
         batches,
         folder,
         chosen,

@@ -168,6 +168,8 @@ class DistillConfig(Settings):
             ``cross_entropy`` and asks no teacher: the baseline, or how a teacher is fine-tuned.
         cross_entropy: Weight of the cross-entropy against the data's own labels; 0 leaves it out.
         sampling: Train on the student's own samples.
+        chunk: causal-lm: positions whose logits over the vocabulary, the student's and the teacher's, are there at a
+            time; ``auto`` chooses how many, where method and models allow it, and null holds those of a whole batch.
         batch_size: Sequences a batch.
         gradient_checkpointing: Compute activations twice rather than keep them.
         compile: Let `torch.compile` compile student and teacher.
@@ -188,6 +190,7 @@ class DistillConfig(Settings):
     method: dict[str, Any] | None = Field(default_factory=lambda: {"name": "logits"})
     cross_entropy: Annotated[float, Field(ge=0)] = 0.0
     sampling: Sampling | None = None
+    chunk: Positive | Literal["auto"] | None = "auto"
     batch_size: Positive = 8
     gradient_checkpointing: bool = False
     compile: bool = False
@@ -220,6 +223,8 @@ class DistillConfig(Settings):
             raise ValueError(f"'data.pack' is for causal-lm, got the task {self.task!r}")
         if self.sampling is not None and (self.task != "causal-lm" or self.store is not None or self.data.pack):
             raise ValueError("'sampling' is for causal-lm with a live teacher and without 'data.pack'")
+        if isinstance(self.chunk, int) and self.task != "causal-lm":
+            raise ValueError(f"'chunk' is for causal-lm, got the task {self.task!r}")
         if self.method is None and (not self.cross_entropy or self.store is not None):
             raise ValueError("without a method there must be 'cross_entropy', and a 'store' has no use")
         pictures = self.task == "image-classification"

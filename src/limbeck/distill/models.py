@@ -12,6 +12,8 @@ from transformers import PreTrainedModel
 
 from limbeck.distill.config import DistillConfig, Lora, StudentSettings, TaskName
 from limbeck.errors import LimbeckError
+from limbeck.methods.base import Method
+from limbeck.models.heads import Head, take_apart
 from limbeck.models.pretrained import load_pretrained
 from limbeck.models.size import parameters_of
 from limbeck.students.inherit import apply_changes, inherit
@@ -93,6 +95,13 @@ def make_student(
     return student
 
 
+def name_classes(student: Any, labels: Sequence[str]) -> None:
+    """Let a student's configuration say the classes' names, unless it says its own."""
+    if labels and student.config.num_labels == len(labels):
+        student.config.id2label = dict(enumerate(labels))
+        student.config.label2id = {label: at for at, label in enumerate(labels)}
+
+
 def adapted(student: PreTrainedModel, lora: Lora) -> Any:
     """The student with low-rank adaptors; all else is frozen.
 
@@ -110,6 +119,22 @@ def adapted(student: PreTrainedModel, lora: Lora) -> Any:
         return peft.get_peft_model(student, settings)
     except ValueError as error:
         raise LimbeckError(f"student.lora: {' '.join(str(error).split())}") from None
+
+
+def head_of(model: Any, name: str, config: DistillConfig, method: Method | None) -> Head | None:
+    """The head of a model whose logits shall be made a chunk at a time; None where they shall or can not.
+
+    Raises:
+        LimbeckError: A chunk was asked for by number, and the model's logits are not made by a linear layer alone.
+    """
+    if config.task != "causal-lm" or config.chunk is None or not (method is None or method.positionwise):
+        return None
+    try:
+        return take_apart(model, name, None if config.chunk == "auto" else config.chunk)
+    except LimbeckError as error:
+        if config.chunk == "auto":
+            return None
+        raise LimbeckError(f"chunk: {error}; set it to auto or null") from None
 
 
 @dataclass(frozen=True)

@@ -19,10 +19,12 @@ from limbeck.distill.models import (
     adapted,
     check_causal,
     check_vocabularies,
+    head_of,
     load_model,
     load_processor,
     load_tokenizer,
     make_student,
+    name_classes,
 )
 from limbeck.distill.rows import Row, read_rows
 from limbeck.distill.sampling import StudentSampler
@@ -30,6 +32,7 @@ from limbeck.distill.task import EMBEDDING, DistillTask, live_teacher
 from limbeck.errors import LimbeckError
 from limbeck.methods.base import Method
 from limbeck.methods.find import make_method
+from limbeck.models.heads import Head
 from limbeck.teachers.base import Teacher
 from limbeck.training.seed import set_seed
 
@@ -69,6 +72,7 @@ class Ready:
         config: What was asked for.
         splits: The data.
         teacher: The live model; None where a store stands for it.
+        teacher_head: Of it, where logits are made a chunk at a time.
         student: The bare model, which is saved in the end.
         task: What is trained.
     """
@@ -76,6 +80,7 @@ class Ready:
     config: DistillConfig
     splits: Splits
     teacher: PreTrainedModel | None
+    teacher_head: Head | None
     student: Any
     task: DistillTask
 
@@ -212,13 +217,18 @@ def prepare(config: DistillConfig) -> Ready:
     if config.gradient_checkpointing:
         student.gradient_checkpointing_enable()
     learner = student if config.student.lora is None else adapted(student, config.student.lora)
-    speaker = None if method is None or teacher is None else teacher_of(config, teacher, method, splits)
+    head = head_of(learner, config.student.name or "the student", config, method)
+    taken = teacher is not None and head is not None and config.store is None
+    teacher_head = head_of(teacher, config.teacher, config, method) if taken else None
+    speaker = None if method is None or teacher is None else teacher_of(config, teacher, method, splits, teacher_head)
     sampler = None
     if config.sampling is not None:
         sampler = StudentSampler(config.sampling, splits.processor, config.data.max_length)
-    task = DistillTask(config.task, learner, speaker, method, cross_entropy=config.cross_entropy, sampler=sampler)
+    task = DistillTask(
+        config.task, learner, speaker, method, cross_entropy=config.cross_entropy, sampler=sampler, head=head
+    )
     connect(task, splits.train)
-    return Ready(config, splits, teacher if config.store is None else None, learner, task)
+    return Ready(config, splits, teacher if config.store is None else None, teacher_head, learner, task)
 
 
 def load_teacher(config: DistillConfig, labels: Sequence[str]) -> PreTrainedModel:
@@ -236,22 +246,17 @@ def load_teacher(config: DistillConfig, labels: Sequence[str]) -> PreTrainedMode
     return teacher
 
 
-def name_classes(student: Any, labels: Sequence[str]) -> None:
-    """Let a student's configuration say the classes' names, unless it says its own."""
-    if labels and student.config.num_labels == len(labels):
-        student.config.id2label = dict(enumerate(labels))
-        student.config.label2id = {label: at for at, label in enumerate(labels)}
-
-
-def teacher_of(config: DistillConfig, model: PreTrainedModel, method: Method, splits: Splits) -> Teacher:
+def teacher_of(
+    config: DistillConfig, model: PreTrainedModel, method: Method, splits: Splits, head: Head | None
+) -> Teacher:
     """The live model, or the store that stands for it."""
     if config.store is not None:
         from limbeck.distill.cache import open_store
 
         return open_store(config.store, model, splits, method)
     if config.compile:
-        model.compile()
-    return live_teacher(model, config.task, method)
+        (model if head is None else head.body).compile()
+    return live_teacher(model, config.task, method, head)
 
 
 def check_lengths(student: Any, splits: Splits) -> None:
@@ -286,6 +291,8 @@ def _check_method(method: Method, config: DistillConfig) -> None:
         raise LimbeckError(
             f"method: {method.name!r} is for causal-lm with a live teacher, without packing and sampling"
         )
+    if isinstance(config.chunk, int) and not method.positionwise:
+        raise LimbeckError(f"chunk: {method.name!r} does not judge each position by itself; set it to auto or null")
     vectors = method.needs.student_hidden == (EMBEDDING,)
     if config.compile and method.needs.teacher_hidden and not vectors:
         raise LimbeckError(f"compile: {method.name!r} looks into the models, which makes each step compile anew")

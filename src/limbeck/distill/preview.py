@@ -10,6 +10,7 @@ import torch
 from limbeck.distill.config import DistillConfig
 from limbeck.distill.models import Sizes
 from limbeck.distill.prepare import Ready, prepare
+from limbeck.losses.linear_terms import chunk_size
 from limbeck.models.size import parameters_of
 from limbeck.training.validation import on_device
 
@@ -25,7 +26,7 @@ class Preview:
         amounts: What an epoch of the training data holds.
         steps: Of the optimiser, in all.
         memory: An estimate in bytes: weights of both models; gradients and two moments of AdamW for what learns;
-            logits of both sides of the largest batch, with their gradient and their log-probabilities.
+            logits of both sides of the largest batch or chunk, with their gradient and their log-probabilities.
         step_seconds: Of one step, measured on some batches.
     """
 
@@ -53,7 +54,7 @@ def preview(config: DistillConfig, device: str) -> Preview:
         models={**teacher, "student": Sizes.of(ready.student)},
         amounts=train.amounts(),
         steps=config.plan.steps_in_all(len(train.loader(seed=config.plan.seed))) or 0,
-        memory=_bytes(ready),
+        memory=_bytes(ready, device.partition(":")[0]),
         step_seconds=_seconds_of_step(ready, device) * config.plan.accumulate,
     )
 
@@ -81,7 +82,7 @@ def _seconds_of_step(ready: Ready, device: str) -> float:
     return min(seconds)
 
 
-def _bytes(ready: Ready) -> int:
+def _bytes(ready: Ready, device: str) -> int:
     student = Sizes.of(ready.student)
     held = 4 * student.parameters + 12 * student.trained
     if ready.teacher is not None:
@@ -89,5 +90,9 @@ def _bytes(ready: Ready) -> int:
     if ready.config.task in ("causal-lm", "seq2seq"):
         longest = max(len(example.targets) for example in ready.splits.train.texts())
         vocabulary = ready.student.config.get_text_config().vocab_size
-        held += 4 * 4 * longest * ready.config.batch_size * vocabulary
+        positions = longest * ready.config.batch_size
+        if (head := ready.task.head) is not None:
+            positions = min(positions, chunk_size(vocabulary, device, head.chunk))
+            held += 4 * head.linear.weight.numel()  # its gradient is taken before the backward pass
+        held += 4 * 4 * positions * vocabulary
     return held

@@ -71,7 +71,8 @@ def distill(
     if ready.task.sampler is not None:
         callbacks.append(SamplerClock(ready.task.sampler))
     if config.compile:
-        ready.student.compile()  # in place, so that names of weights stay
+        head = ready.task.head
+        (ready.student if head is None else head.body).compile()  # in place, so that names of weights stay
     history = fit(
         ready.task,
         ready.splits.train.loader(seed=config.plan.seed),
@@ -116,6 +117,6 @@ def _after(ready: Ready) -> dict[str, dict[str, float]]:
     found = {"student": final_metrics(ready, "test")}
     reads_alike = ready.task.method is not None and not ready.task.method.own_tokenizers
     if ready.teacher is not None and reads_alike:
-        own = DistillTask(ready.task.name, ready.teacher, None, None)
+        own = DistillTask(ready.task.name, ready.teacher, None, None, head=ready.teacher_head)
         found["teacher"] = final_metrics(ready, "test", own)
     return found

@@ -14,9 +14,11 @@ from limbeck.distill.config import TaskName
 from limbeck.distill.sampling import StudentSampler
 from limbeck.losses.cross_entropy import cross_entropy
 from limbeck.losses.divergence import forward_kl
+from limbeck.losses.linear_terms import linear_terms
 from limbeck.losses.term import Term
 from limbeck.methods.base import Method
-from limbeck.signals import Signals, SparseLogits, tap
+from limbeck.models.heads import Head
+from limbeck.signals import LinearLogits, Signals, SparseLogits, tap
 from limbeck.teachers.base import Teacher
 from limbeck.teachers.live import LiveTeacher
 from limbeck.training.callbacks import Callback, Progress
@@ -79,13 +81,14 @@ def mean_pooled(states: Tensor, mask: Tensor) -> Tensor:
     return (states * counts).sum(1) / counts.sum(1).clamp(min=1)
 
 
-def live_teacher(model: Any, task: TaskName, method: Method) -> Teacher:
-    """A model that teaches beside its student."""
+def live_teacher(model: Any, task: TaskName, method: Method, head: Head | None = None) -> Teacher:
+    """A model that teaches beside its student; with a head, by hidden states that are not projected yet."""
     inputs = functools.partial(_own_inputs if method.own_tokenizers else model_inputs, model, task)
     teacher = LiveTeacher(
         model,
         inputs,
         method.needs.teacher_hidden if task != EMBEDDING else (),
+        call=head,
         logits=(lambda output: output.last_hidden_state) if task == EMBEDDING else None,
         mask=None if task in OF_WHOLE or method.own_tokenizers else "mask",
     )
@@ -117,6 +120,8 @@ class DistillTask(Task):
         method: Compares the two; None likewise.
         cross_entropy: Weight of the labels.
         sampler: Lets the student write some of the batches.
+        head: Of a causal-lm student whose logits shall be made a chunk of positions at a time; the method, if any, is
+            positionwise.
     """
 
     def __init__(
@@ -128,11 +133,13 @@ class DistillTask(Task):
         *,
         cross_entropy: float = 0.0,
         sampler: StudentSampler | None = None,
+        head: Head | None = None,
     ) -> None:
         weights: Mapping[str, float] = {} if method is None else method.weights
         super().__init__({**weights, **({"cross_entropy": cross_entropy} if cross_entropy else {})})
         self.name = name
         self.student, self.teacher, self.method, self.sampler = student, teacher, method, sampler
+        self.head = head
 
     def forward(self, batch: Batch) -> dict[str, Term]:
         """The method's terms, and the cross-entropy where it is weighed or this is an evaluation."""
@@ -144,16 +151,34 @@ class DistillTask(Task):
         """What the student says of a batch, and the terms that follow from it."""
         ours = self.speak(batch)
         theirs = self.teacher(batch) if self.teacher is not None else None
+        return ours, self._in_chunks(ours, theirs, batch) if self.head is not None else self._terms(ours, theirs, batch)
+
+    def _in_chunks(self, ours: Signals, theirs: Signals | None, batch: Batch) -> dict[str, Term]:
+        """The same terms, without the logits of all positions."""
+        assert isinstance(ours.logits, LinearLogits)
+        said = [] if theirs is None or theirs.logits is None else [theirs.logits]
+
+        def of_chunk(logits: Tensor, targets: Tensor, *teacher: Tensor | SparseLogits) -> dict[str, Term]:
+            taught = Signals(logits=teacher[0]) if teacher else None
+            return self._terms(Signals(logits=logits), taught, {"targets": targets})
+
+        return linear_terms(
+            ours.logits, of_chunk, right_answers(batch), *said, weights=self.weights, mask=batch["mask"]
+        )
+
+    def _terms(self, ours: Signals, theirs: Signals | None, batch: Batch) -> dict[str, Term]:
         terms: dict[str, Term] = {}
         if self.method is not None and theirs is not None:
             terms |= self.method(ours, theirs, batch)
         if "cross_entropy" in self.weights or (not self.training and self.name != EMBEDDING):
             assert isinstance(ours.logits, Tensor)
             terms["cross_entropy"] = cross_entropy(ours.logits, right_answers(batch))
-        return ours, terms if self.training else terms | _measured(ours, theirs, batch)
+        return terms if self.training else terms | _measured(ours, theirs, batch)
 
     def speak(self, batch: Batch) -> Signals:
         """What the student says of a batch."""
+        if self.head is not None:
+            return Signals(logits=self.head(**model_inputs(self.student, self.name, batch)), mask=batch["mask"])
         wanted = () if self.method is None or self.name == EMBEDDING else self.method.needs.student_hidden
         with tap(self.student, wanted) as hidden:
             output = self.student(**model_inputs(self.student, self.name, batch))
@@ -188,6 +213,7 @@ def _measured(ours: Signals, theirs: Signals | None, batch: Batch) -> dict[str, 
     counts = targets != IGNORED
     found = {"accuracy": Term.over((best == targets).float(), counts)}
     if theirs is not None and theirs.logits is not None and "teacher_input_ids" not in batch:
+        assert not isinstance(theirs.logits, LinearLogits)
         found["kl"] = forward_kl(ours.logits, theirs.logits, mask=ours.mask)
         found["agreement"] = Term.over((best == _likeliest(theirs.logits)).float(), counts)
     return found

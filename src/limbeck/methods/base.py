@@ -45,6 +45,10 @@ class Method(nn.Module, abc.ABC):
     own_tokenizers: ClassVar[bool] = False
     """Whether it is for models of different tokenizers, which is an error for every other."""
 
+    positionwise: ClassVar[bool] = False
+    """Whether its terms are sums over positions of what logits and ``targets`` of that position alone say, counted by
+    positions, so that a language model's may be computed a chunk of positions at a time."""
+
     needs: Needs = Needs()
     weights: Mapping[str, float]
     """The weight of each term; a task takes them over, and may hold a weight of its own for the same name."""

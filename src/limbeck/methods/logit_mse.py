@@ -39,6 +39,7 @@ class LogitRegression(Method):
         "arXiv 1908.05161"
     )
     needs = Needs(logits=True)
+    positionwise = True
 
     def __init__(self, *, weight: Annotated[float, Field(gt=0)] = 1.0) -> None:
         super().__init__()

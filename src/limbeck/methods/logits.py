@@ -11,7 +11,7 @@ from limbeck.batch import Batch
 from limbeck.losses.divergences import divergence as divergence_named
 from limbeck.losses.term import Term
 from limbeck.methods.base import Method, Needs
-from limbeck.signals import Signals
+from limbeck.signals import Signals, SparseLogits
 
 
 class LogitDistillation(Method):
@@ -40,6 +40,7 @@ class LogitDistillation(Method):
     name = "logits"
     reference = 'Hinton, Vinyals and Dean, "Distilling the Knowledge in a Neural Network", 2015, arXiv 1503.02531'
     needs = Needs(logits=True)
+    positionwise = True
 
     def __init__(
         self,
@@ -58,7 +59,7 @@ class LogitDistillation(Method):
     def forward(self, student: Signals, teacher: Signals, batch: Batch) -> dict[str, Term]:
         """One term, over the positions of the student's mask."""
         assert isinstance(student.logits, Tensor)
-        assert teacher.logits is not None
+        assert isinstance(teacher.logits, Tensor | SparseLogits)
         return {
             self.term: self.divergence(student.logits, teacher.logits, temperature=self.temperature, mask=student.mask)
         }

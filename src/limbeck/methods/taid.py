@@ -13,7 +13,7 @@ from limbeck.batch import Batch
 from limbeck.losses.taid import taid_divergence, taid_update
 from limbeck.losses.term import Term
 from limbeck.methods.base import Method, Needs
-from limbeck.signals import Signals
+from limbeck.signals import Signals, SparseLogits
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -45,6 +45,7 @@ class TemporallyAdaptiveDistillation(Method):
         'Language Models", ICLR 2025, arXiv 2501.16937'
     )
     needs = Needs(logits=True)
+    positionwise = True
     t: Tensor
     momentum: Tensor
     previous: Tensor
@@ -72,7 +73,7 @@ class TemporallyAdaptiveDistillation(Method):
     def forward(self, student: Signals, teacher: Signals, batch: Batch) -> dict[str, Term]:
         """One term; what it is in training decides how ``t`` moves at the next step."""
         assert isinstance(student.logits, Tensor)
-        assert teacher.logits is not None
+        assert isinstance(teacher.logits, Tensor | SparseLogits)
         term = taid_divergence(student.logits, teacher.logits, float(self.t), mask=student.mask, entropy=False)
         if self.training:
             self.seen += torch.stack([term.total.detach(), term.count]).to(self.seen)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from limbeck.batch import Batch
 from limbeck.errors import LimbeckError, near_matches
-from limbeck.signals import Pick, Signals, tap
+from limbeck.signals import LinearLogits, Pick, Signals, tap
 
 
 class LiveTeacher(nn.Module):
@@ -23,7 +23,8 @@ class LiveTeacher(nn.Module):
         inputs: What the model is called with: a function from the batch to keyword arguments, or the keys of the
             batch that are passed on under their own names.
         hidden: Dotted paths of the modules whose outputs are captured (a method's ``needs.teacher_hidden``).
-        logits: Finds the logits in what the model returns. By default: the tensor itself, or ``.logits``, or none.
+        call: What is called in place of the model itself, such as a part of it.
+        logits: Finds the logits in what is returned. By default: the output itself, or its ``.logits``, or none.
         mask: The key of the batch that says which positions count, or a function from the batch to that mask.
         pick: Finds the tensor in a captured module's output; by default :func:`~limbeck.signals.first_tensor`.
 
@@ -41,7 +42,8 @@ class LiveTeacher(nn.Module):
         inputs: Callable[[Batch], Mapping[str, Any]] | Sequence[str],
         hidden: Sequence[str] = (),
         *,
-        logits: Callable[[Any], Tensor | None] | None = None,
+        call: Callable[..., Any] | None = None,
+        logits: Callable[[Any], Tensor | LinearLogits | None] | None = None,
         mask: str | Callable[[Batch], Tensor] | None = None,
         pick: Pick | None = None,
     ) -> None:
@@ -49,6 +51,7 @@ class LiveTeacher(nn.Module):
         if isinstance(inputs, str):
             raise LimbeckError(f"inputs: got the text {inputs!r}, expected a function or a sequence of keys")
         self.model = model.requires_grad_(False)
+        self.call = call
         self.inputs = inputs
         self.hidden = tuple(hidden)
         self.logits = logits or _logits
@@ -79,7 +82,7 @@ class LiveTeacher(nn.Module):
             torch.set_grad_enabled(grad and torch.is_grad_enabled()),
             tap(self.model, self.hidden, self.pick) as hidden,
         ):
-            output = self.model(**inputs)
+            output = (self.call or self.model)(**inputs)
         return Signals(logits=self.logits(output), hidden=hidden, mask=mask)
 
 
@@ -89,8 +92,8 @@ def _value(batch: Batch, key: str) -> Any:
     return batch[key]
 
 
-def _logits(output: Any) -> Tensor | None:
-    if isinstance(output, Tensor):
+def _logits(output: Any) -> Tensor | LinearLogits | None:
+    if isinstance(output, Tensor | LinearLogits):
         return output
     logits = getattr(output, "logits", None)
     return logits if isinstance(logits, Tensor) else None

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from limbeck.batch import Batch
 from limbeck.errors import LimbeckError
+from limbeck.signals import LinearLogits
 
 
 def rows_of(batch: Batch) -> Int[Tensor, " b"]:
@@ -21,7 +22,7 @@ def rows_of(batch: Batch) -> Int[Tensor, " b"]:
     return rows.detach().cpu().long()
 
 
-def counted(batch: Batch, logits: Tensor) -> Bool[Tensor, "*positions"]:
+def counted(batch: Batch, logits: Tensor | LinearLogits) -> Bool[Tensor, "*positions"]:
     """Where there is something to keep: ``batch["mask"]``, or every row.
 
     Args:
@@ -32,14 +33,15 @@ def counted(batch: Batch, logits: Tensor) -> Bool[Tensor, "*positions"]:
         LimbeckError: The mask is absent where it is needed, or is not of the logits' shape.
     """
     mask = batch.get("mask")
+    device = logits.hidden.device if isinstance(logits, LinearLogits) else logits.device
     if isinstance(mask, Tensor):
         if mask.shape != logits.shape[:-1]:
             told = f"got {tuple(mask.shape)}, the teacher's logits have {tuple(logits.shape)}"
             raise LimbeckError(f"mask: {told}; its axes are those of the logits but the last")
-        return mask.to(logits.device, torch.bool)
-    if logits.dim() != 2:
+        return mask.to(device, torch.bool)
+    if len(logits.shape) != 2:
         raise LimbeckError(f"the batch has no 'mask', which logits of shape {tuple(logits.shape)} need")
-    return torch.ones(len(logits), dtype=torch.bool, device=logits.device)
+    return torch.ones(logits.shape[0], dtype=torch.bool, device=device)
 
 
 def counted_lengths(mask: Bool[Tensor, "*positions"]) -> Int[Tensor, " b"]:

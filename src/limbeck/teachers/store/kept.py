@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from limbeck.errors import LimbeckError
+from limbeck.signals import LinearLogits
 from limbeck.teachers.store.settings import Keep, StoreSettings
 
 
@@ -30,7 +31,7 @@ class Kept:
 
 
 def kept_where(
-    logits: Float[Tensor, "*positions vocab"],
+    logits: Float[Tensor, "*positions vocab"] | LinearLogits,
     mask: Bool[Tensor, "*positions"],
     rows: Int[Tensor, " rows"],
     lengths: Int[Tensor, " rows"],
@@ -51,11 +52,13 @@ def kept_where(
         LimbeckError: A counted position's logits have no softmax.
     """
     random = uniforms(rows.tolist(), lengths.tolist(), settings) if keep == "sample" else None
-    flat, at = logits.flatten(0, -2), mask.flatten().nonzero().squeeze(-1)
+    lines = logits.hidden if isinstance(logits, LinearLogits) else logits
+    flat, at = lines.flatten(0, -2), mask.flatten().nonzero().squeeze(-1)
     pieces = []
     for start in range(0, max(len(at), 1), settings.chunk):
         part = slice(start, start + settings.chunk)
-        chosen = flat[at[part]].float()
+        chosen = flat[at[part]]
+        chosen = (logits.of(chosen).dense() if isinstance(logits, LinearLogits) else chosen).float()
         mass = chosen.logsumexp(-1, keepdim=True)
         if (wrong := mass.isfinite().logical_not()).any():
             row = rows.repeat_interleave(lengths)[start + int(wrong.nonzero()[0, 0])]

@@ -15,7 +15,7 @@ from torch import Tensor
 from limbeck.batch import Batch
 from limbeck.errors import LimbeckError, near_matches
 from limbeck.files import sync, write_tensors
-from limbeck.signals import Signals
+from limbeck.signals import LinearLogits, Signals
 from limbeck.teachers.store.batches import counted, counted_lengths, rows_of
 from limbeck.teachers.store.kept import kept_where
 from limbeck.teachers.store.manifest import (
@@ -129,14 +129,15 @@ class StoreWriter:
 
         Args:
             batch: With ``row``, with ``mask`` where there is a distribution a position, and with what the teacher saw.
-            signals: Dense logits, ``(batch, tokens, vocab)`` or ``(batch, classes)``, and the hidden states to keep.
+            signals: Logits of all classes, ``(batch, tokens, vocab)`` or ``(batch, classes)``, computed or not yet, and
+                the hidden states to keep.
 
         Raises:
             LimbeckError: The signals are not those that the settings ask for, or are not finite where they count.
             OSError: A shard cannot be written.
         """
         rows = rows_of(batch)
-        if not isinstance(logits := signals.logits, Tensor):
+        if not isinstance(logits := signals.logits, Tensor | LinearLogits):
             raise LimbeckError(f"a store is written from dense logits; the teacher gives {type(logits).__name__}")
         if len(rows.unique()) != len(rows):
             raise LimbeckError(f"the batch has a row twice: {rows.tolist()}")
@@ -222,7 +223,7 @@ class StoreWriter:
         self.held: list[dict[str, Tensor]] = []
         self.size = 0
 
-    def _describe(self, batch: Batch, logits: Tensor, signals: Signals) -> Description:
+    def _describe(self, batch: Batch, logits: Tensor | LinearLogits, signals: Signals) -> Description:
         """What the store has to say of itself; written before the first shard, and the same for every batch."""
         for name in self.settings.hidden:
             if name not in signals.hidden:
