@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from limbeck.losses.adaptive import adaptive_kl
-from limbeck.losses.cross_entropy import cross_entropy, smoothed_cross_entropy
+from limbeck.losses.cross_entropy import cross_entropy, smoothed_cross_entropy, soft_cross_entropy
 from limbeck.losses.dac import dac_kl
 from limbeck.losses.decoupled import decoupled_kd, decoupled_temperature_kl, topk_split_kl
 from limbeck.losses.direction import norm_and_direction
@@ -189,6 +189,15 @@ ENTRIES = [
         ((_SMOOTHED.log(), torch.tensor([1, 3])), _ENTROPY),
     ),
     Entry(cross_entropy, _ignoring, plain.cross_entropy, ((1e4 * _EYE, torch.arange(4)), 0.0)),
+    Entry(
+        soft_cross_entropy,
+        lambda generator: (pair(6, 5)(generator)[0], pair(6, 5)(generator)[0].softmax(-1)),
+        lambda logits, targets: -(targets * np.log(plain.softmax(logits))).sum(-1),
+        ((_SMOOTHED.log(), _SMOOTHED), _ENTROPY),
+        learns=1,
+        mask=_first,
+        one=lambda value: value[:, :1] / value[:, :1],
+    ),
     Entry(jeffreys_divergence, pair(6, 5), plain.jeffreys, (same(6, 5), 0.0)),
     _between(forward_kl, plain.forward_kl),
     _between(reverse_kl, plain.reverse_kl),

@@ -22,6 +22,8 @@ from limbeck.methods.margins import MarginDistillation
 from limbeck.methods.nd import NormAndDirection
 from limbeck.methods.relations import RelationDistillation
 from limbeck.methods.sinkd import SinkhornDistillation
+from limbeck.methods.soft_labels import SoftLabels
+from limbeck.methods.standardised import StandardisedLogits
 from limbeck.methods.swing import SwingDistillation
 from limbeck.methods.taid import TemporallyAdaptiveDistillation
 from limbeck.methods.trg import TokenRelations
@@ -148,6 +150,10 @@ def _classes(number: int) -> Batch:
     return {"labels": torch.ones(number, dtype=torch.long)}
 
 
+def _shares(number: int) -> Batch:
+    return {"soft_labels": torch.tensor([[0.3, 0.7, 0.0, 0.0, 0.0, 0.0, 0.0]], dtype=torch.float64).expand(number, 7)}
+
+
 def _prepared() -> Method:
     method = _connected(NormAndDirection(student="features", teacher="features", classes=3), _features)
     method.prepare(lambda batch: _features(5)[1], [_classes(5)])
@@ -210,6 +216,10 @@ ENTRIES: dict[type[Method], Entry] = {
         best=_as_seen,
         why="it compares the items of a batch with each other",
     ),
+    StandardisedLogits: Entry(
+        lambda: StandardisedLogits(method={"name": "logits", "temperature": 2.0}), _scores, best=_as_seen
+    ),
+    SoftLabels: Entry(SoftLabels, _scores, batch=_shares, why="at the minimum its value is the labels' entropy"),
     TokenRelations: Entry(_tokens, _grids, additive=False, why="the nodes of its graph are the tokens of a batch"),
     LogitRegression: Entry(LogitRegression, _logits, best=_as_seen),
     MarginDistillation: Entry(MarginDistillation, _scores, best=_as_seen),

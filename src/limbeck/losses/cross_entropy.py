@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
@@ -72,6 +72,34 @@ def smoothed_cross_entropy(
         raise ValueError(f"smoothing must be in [0, 1), got {smoothing}")
     logits = logits.float() if logits.dtype.itemsize < 4 else logits
     return Term.over(_SmoothedCrossEntropy.apply(logits, labels, smoothing))
+
+
+def soft_cross_entropy(
+    logits: Float[Tensor, "*positions classes"],
+    targets: Float[Tensor, "*positions classes"],
+    mask: Bool[Tensor, "*positions"] | None = None,
+) -> Term:
+    """``-sum_c t_c log p_c`` with a share ``t_c`` of each class, as mixed items have them.
+
+    Args:
+        logits: Scores before the softmax.
+        targets: Probabilities. They get no gradient.
+        mask: True where a position counts; elsewhere either side may hold anything, NaN too.
+
+    Returns:
+        The sum over positions that count, in nats, and their number.
+
+    Raises:
+        ValueError: Targets and logits have other shapes.
+
+    Example:
+        >>> import torch
+        >>> round(float(soft_cross_entropy(torch.zeros(1, 2), torch.tensor([[0.3, 0.7]])).mean()), 4)  # ln 2
+        0.6931
+    """
+    if targets.shape != logits.shape:
+        raise ValueError(f"targets: got the shape {tuple(targets.shape)} for logits {tuple(logits.shape)}")
+    return rowwise_term(lambda z, t: -(t * z.log_softmax(-1)).sum(-1), (logits, targets.detach()), mask)
 
 
 class _SmoothedCrossEntropy(torch.autograd.Function):
