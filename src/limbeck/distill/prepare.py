@@ -218,8 +218,8 @@ def prepare(config: DistillConfig) -> Ready:
         student.gradient_checkpointing_enable()
     learner = student if config.student.lora is None else adapted(student, config.student.lora)
     head = head_of(learner, config.student.name or "the student", config, method)
-    taken = teacher is not None and head is not None and config.store is None
-    teacher_head = head_of(teacher, config.teacher, config, method) if taken else None
+    beside = teacher if config.store is None else None
+    teacher_head = None if head is None or beside is None else head_of(beside, config.teacher, config, method)
     speaker = None if method is None or teacher is None else teacher_of(config, teacher, method, splits, teacher_head)
     sampler = None
     if config.sampling is not None:
@@ -228,7 +228,7 @@ def prepare(config: DistillConfig) -> Ready:
         config.task, learner, speaker, method, cross_entropy=config.cross_entropy, sampler=sampler, head=head
     )
     connect(task, splits.train)
-    return Ready(config, splits, teacher if config.store is None else None, teacher_head, learner, task)
+    return Ready(config, splits, beside, teacher_head, learner, task)
 
 
 def load_teacher(config: DistillConfig, labels: Sequence[str]) -> PreTrainedModel:
