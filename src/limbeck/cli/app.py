@@ -18,6 +18,7 @@ VERBS = {
     "ls": "List the systems of the catalogue.",
     "show": "Show a system's card: paper, claim, options.",
     "run": "Run a system and judge its claims.",
+    "compare": "Compare methods by their names, with one budget.",
     "cp": "Copy a system's file, to be edited and run.",
     "distill": "Distil your own teacher into your own student, on your own data.",
     "validate": "Check a configuration for distill.",

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,7 +14,7 @@ from limbeck.errors import LimbeckError
 
 if TYPE_CHECKING:
     from limbeck.systems.findings import Findings
-    from limbeck.systems.registry import System
+    from limbeck.systems.lab import Lab
 
 app = typer.Typer(add_completion=False)
 
@@ -52,37 +53,51 @@ def run(
     chosen = load(system)
     options = {**chosen.defaults(), **parse_options(chosen, context.args)}
 
-    from pydantic_core import to_jsonable_python
-
     from limbeck.systems.lab import Lab, as_scale
-    from limbeck.training.run_folder import RunFolder, environment
 
     lab = Lab(
         seeds=tuple(range(seed, seed + seeds)),
         scale=as_scale(scale),
         device=chosen_device(device),
-        out=out or _default_folder(chosen.card.slug),
+        out=out or default_folder(chosen.card.slug),
         resume=resume,
     )
-    folder = RunFolder(lab.out, resume=resume)
+    called = chosen.card.slug if system == chosen.card.slug else str(chosen.card.path)
+    findings = carry_out(lab, called, chosen.run, options)
+    findings.system = findings.system or chosen.card.slug
+    report_findings(findings, lab.out, title=f"{chosen.card.slug}: {chosen.card.title}")
+
+
+def carry_out(lab: Lab, name: str, work: Callable[..., Findings], options: Mapping[str, Any]) -> Findings:
+    """Do what a lab is for, in its folder, which tells what was asked for and refuses to go on with anything else.
+
+    Args:
+        lab: Seeds, scale, device and folder.
+        name: What is run.
+        work: Is called with the lab and the options.
+        options: What else decides the result.
+    """
+    from pydantic_core import to_jsonable_python
+
+    from limbeck.training.run_folder import RunFolder, environment
+
+    folder = RunFolder(lab.out, resume=lab.resume)
     config = {
-        "system": chosen.card.slug if system == chosen.card.slug else str(chosen.card.path),
+        "system": name,
         # How many workers share the work has no part in what comes of it, so a run may go on with others.
-        "options": to_jsonable_python({name: value for name, value in options.items() if name != "workers"}),
+        "options": to_jsonable_python({key: value for key, value in options.items() if key != "workers"}),
         "seeds": list(lab.seeds),
         "scale": lab.scale,
     }
     folder.refuse_other(config)
     folder.write_config({**config, "device": lab.device, "environment": environment()})
-    lab.say(f"{chosen.card.slug}: seeds {', '.join(map(str, lab.seeds))}, {scale}, {lab.device}, in {lab.out}")
+    lab.say(f"{name}: seeds {', '.join(map(str, lab.seeds))}, {lab.scale}, {lab.device}, in {lab.out}")
     try:
-        findings = chosen.run(lab, **options)
+        return work(lab, **options)
     except LimbeckError:
-        if not resume:
+        if not lab.resume:
             _forget(lab.out)
         raise
-    findings.system = findings.system or chosen.card.slug
-    _report(chosen, findings, lab.out)
 
 
 def _help(context: typer.Context, system: str) -> None:
@@ -97,15 +112,14 @@ def _help(context: typer.Context, system: str) -> None:
     raise typer.Exit(0 if context.params["show_help"] else 2)
 
 
-def _report(system: System, findings: Findings, path: Path) -> None:
+def report_findings(findings: Findings, path: Path, *, title: str) -> None:
+    """Write what was found into a run's folder, as files, tables and plots, and show it."""
     from limbeck.cli.console import show_grid, show_lines
     from limbeck.report import plots, tables
     from limbeck.training.run_folder import RunFolder
 
     findings.save(path)
-    (path / "results.md").write_text(
-        tables.markdown(findings, title=f"{system.card.slug}: {system.card.title}"), encoding="utf-8"
-    )
+    (path / "results.md").write_text(tables.markdown(findings, title=title), encoding="utf-8")
     plots.write(findings, path / "plots")
     logs = {
         file.parent.relative_to(path).as_posix(): RunFolder(file.parent, resume=True).rows() for file in _logs(path)
@@ -128,7 +142,8 @@ def _logs(path: Path) -> list[Path]:
     return sorted(path.rglob("log.jsonl"))
 
 
-def _default_folder(slug: str) -> Path:
+def default_folder(slug: str) -> Path:
+    """A folder in `runs` that is named after a system and the time, and does not exist yet."""
     stem = f"{slug}-{datetime.now():%Y%m%d-%H%M%S}"
     path, again = Path("runs") / stem, 1
     while path.exists():

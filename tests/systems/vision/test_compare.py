@@ -1,0 +1,55 @@
+"""`limbeck compare`: what it reads, what it trains, what it tells."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from limbeck.cli.app import execute
+from limbeck.errors import LimbeckError
+from limbeck.systems.findings import Findings
+from limbeck.systems.vision.compare import parse_arm
+
+
+def test_arms_are_read_and_what_networks_answer_is_filled_in() -> None:
+    assert parse_arm("logits:temperature=4,weight=2+nd:align=norm", classes=7) == [
+        {"name": "logits", "temperature": 4, "weight": 2},
+        {"name": "nd", "student": "features", "teacher": "features", "classes": 7, "align": "norm"},
+    ]
+    assert parse_arm("nd:student=stages.1", classes=7)[0]["student"] == "stages.1"
+
+
+@pytest.mark.parametrize(
+    ("arm", "told"),
+    [
+        ("logit", "did you mean 'logits'"),
+        ("logits:temprature=4", "did you mean 'temperature'"),
+        ("logits:temperature", "expected SETTING=VALUE"),
+        ("logits:temperature=hot", "temperature: got 'hot'"),
+        ("logits+", "no method ''"),
+    ],
+)
+def test_wrong_arms_are_told(arm: str, told: str) -> None:
+    with pytest.raises(LimbeckError, match=told):
+        parse_arm(arm, classes=7)
+
+
+def test_every_arm_gets_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("LIMBECK_CACHE", str(tmp_path / "cache"))
+    asked = ["compare", "logits", "dkd+nd:weight=0.5", "--student", "resnet,vit", "--scale", "smoke", "--workers", "1"]
+    assert execute([*asked, "--device", "cpu", "--out", str(tmp_path / "run")]) == 0
+    findings = Findings.load(tmp_path / "run")
+    arms = ("labels", "logits", "dkd+nd:weight=0.5")
+    students = {f"{arm} -> {family}" for arm in arms for family in ("resnet", "vit")}
+    assert findings.arms.keys() == {"teacher", *students}
+    assert {(cost["steps"], cost["pictures"]) for name in students for cost in findings.spent[name].values()} == {
+        (4.0, 256.0)
+    }
+    assert len(findings.claims) == 4
+    assert (tmp_path / "run" / "results.md").read_text(encoding="utf-8").startswith("# Methods compared on world")
+    assert execute(["compare", "logits", "--data", "cifar"]) == 2
+    assert execute(["compare", "logits", "--student", "resnets"]) == 2
+    assert "did you mean 'resnet'" in capsys.readouterr().err
