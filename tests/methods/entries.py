@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from limbeck.batch import Batch
+from limbeck.batch import IGNORED, Batch
 from limbeck.methods.base import Method
 from limbeck.methods.dac import DistributionAdaptiveClipping
 from limbeck.methods.dkd import DecoupledDistillation
@@ -20,6 +20,7 @@ from limbeck.methods.logit_mse import LogitRegression
 from limbeck.methods.logits import LogitDistillation
 from limbeck.methods.margins import MarginDistillation
 from limbeck.methods.nd import NormAndDirection
+from limbeck.methods.pseudo_labels import PseudoLabels
 from limbeck.methods.relations import RelationDistillation
 from limbeck.methods.sinkd import SinkhornDistillation
 from limbeck.methods.soft_labels import SoftLabels
@@ -154,6 +155,10 @@ def _shares(number: int) -> Batch:
     return {"soft_labels": torch.tensor([[0.3, 0.7, 0.0, 0.0, 0.0, 0.0, 0.0]], dtype=torch.float64).expand(number, 7)}
 
 
+def _unlabelled(number: int) -> Batch:
+    return {"labels": torch.full((number,), IGNORED)}
+
+
 def _prepared() -> Method:
     method = _connected(NormAndDirection(student="features", teacher="features", classes=3), _features)
     method.prepare(lambda batch: _features(5)[1], [_classes(5)])
@@ -222,6 +227,7 @@ ENTRIES: dict[type[Method], Entry] = {
     SoftLabels: Entry(SoftLabels, _scores, batch=_shares, why="at the minimum its value is the labels' entropy"),
     TokenRelations: Entry(_tokens, _grids, additive=False, why="the nodes of its graph are the tokens of a batch"),
     LogitRegression: Entry(LogitRegression, _logits, best=_as_seen),
+    PseudoLabels: Entry(PseudoLabels, _scores, best=_as_seen, batch=_unlabelled),
     MarginDistillation: Entry(MarginDistillation, _scores, best=_as_seen),
     SwingDistillation: Entry(lambda: SwingDistillation(noise=0.0, base=2.0), _logits),
     HiddenStateDistillation: Entry(_hidden, _states),
