@@ -1,4 +1,4 @@
-"""What every method must be; a method without an entry in ``entries.py`` fails."""
+"""What every method must be; a method without an entry in ``entries.py`` or in a test file here fails."""
 
 from __future__ import annotations
 
@@ -15,9 +15,23 @@ import limbeck.methods
 from limbeck.losses.term import Term
 from limbeck.methods.base import Method
 from limbeck.signals import Signals
-from tests.methods.entries import ENTRIES, Entry
+from tests import methods as tests_of_methods
+from tests.methods import entries
+from tests.methods.entries import Entry
 
 NUMBER = 6
+
+
+def collected() -> dict[type[Method], Entry]:
+    """The entries of ``entries.py``, and those that test files keep beside their tests."""
+    found = dict(entries.ENTRIES)
+    for module in pkgutil.iter_modules(tests_of_methods.__path__, "tests.methods."):
+        if module.name.rpartition(".")[2].startswith("test_") and module.name != __name__:
+            found |= getattr(importlib.import_module(module.name), "ENTRIES", {})
+    return found
+
+
+ENTRIES = collected()
 
 
 def public_methods() -> set[type[Method]]:
