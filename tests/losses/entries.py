@@ -17,6 +17,7 @@ from limbeck.losses.decoupled import decoupled_kd, decoupled_temperature_kl, top
 from limbeck.losses.direction import norm_and_direction
 from limbeck.losses.divergence import forward_kl, jeffreys, jeffreys_divergence, reverse_kl, total_variation
 from limbeck.losses.features import cosine_distance, kl_distance, l1_distance, l2_distance, linf_distance
+from limbeck.losses.fusion import fused_distillation
 from limbeck.losses.hidden import attention_divergence, hidden_cosine, hidden_mse
 from limbeck.losses.linear import linear_cross_entropy, linear_divergence, linear_term
 from limbeck.losses.mixtures import generalized_js, skewed_forward_kl, skewed_reverse_kl
@@ -345,6 +346,14 @@ ENTRIES = [
     Entry(linf_distance, pair(*_MAPS), _flat(lambda a, b: np.abs(a - b).max(-1)), (same(*_MAPS), 0.0)),
     Entry(kl_distance, pair(*_MAPS), _flat(plain.forward_kl), (same(*_MAPS), 0.0)),
     Entry(cosine_distance, pair(*_MAPS), _flat(lambda a, b: 1 - plain.cosine(a, b)), (same(*_MAPS), 0.0)),
+    Entry(
+        fused_distillation,
+        lambda generator: (*_pair_labelled(generator), torch.rand(6, generator=generator, dtype=torch.float64)),
+        plain.fused,
+        ((*same(6, 5), _LABELS, torch.ones(6, dtype=torch.float64)), 0.0),
+        learns=1,
+        options={"temperature": 1.5},
+    ),
     Entry(margin_ranking, pair(5, 4), plain.margin_ranking, ((_EYE, _EYE), 0.0), splits=False, bf16=None),
     *(
         Entry(

@@ -261,3 +261,8 @@ def inner_relations(student: Array, teacher: Array) -> Array:
         ours, theirs = (softmax(x @ x.T / math.sqrt(x.shape[1])) for x in (s, t))
         values.append(((ours - theirs) ** 2).mean())
     return np.array(values)
+
+
+def fused(student: Array, teacher: Array, labels: Ids, shares: Array) -> Array:
+    soft = 1.5**2 * forward_kl(student / 1.5, teacher / 1.5)
+    return shares * soft + (1 - shares) * cross_entropy(student, labels)

@@ -27,6 +27,7 @@ from limbeck.methods.soft_labels import SoftLabels
 from limbeck.methods.standardised import StandardisedLogits
 from limbeck.methods.swing import SwingDistillation
 from limbeck.methods.taid import TemporallyAdaptiveDistillation
+from limbeck.methods.tgeo import TrilateralFusion
 from limbeck.methods.trg import TokenRelations
 from limbeck.methods.uld import UniversalLogitDistillation
 from limbeck.signals import Signals
@@ -225,6 +226,12 @@ ENTRIES: dict[type[Method], Entry] = {
         lambda: StandardisedLogits(method={"name": "logits", "temperature": 2.0}), _scores, best=_as_seen
     ),
     SoftLabels: Entry(SoftLabels, _scores, batch=_shares, why="at the minimum its value is the labels' entropy"),
+    TrilateralFusion: Entry(
+        lambda: TrilateralFusion(classes=7, weighting="fixed").double(),
+        _scores,
+        batch=_classes,
+        why="the label has a part in it",
+    ),
     TokenRelations: Entry(_tokens, _grids, additive=False, why="the nodes of its graph are the tokens of a batch"),
     LogitRegression: Entry(LogitRegression, _logits, best=_as_seen),
     PseudoLabels: Entry(PseudoLabels, _scores, best=_as_seen, batch=_unlabelled),

@@ -1,0 +1,197 @@
+"""TGeo-KD: how much an item's teacher counts is learnt from the triangle of student, teacher and truth."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Annotated, Literal
+
+import torch
+import torch.nn.functional as F
+from pydantic import Field
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from limbeck.batch import Batch
+from limbeck.errors import LimbeckError
+from limbeck.losses.fusion import fused_distillation
+from limbeck.losses.term import Term
+from limbeck.methods.base import Method, Needs
+from limbeck.methods.unroll import KeptAdamW, loss_after_step
+from limbeck.signals import Signals
+from limbeck.teachers.base import Teacher
+
+Positive = Annotated[float, Field(gt=0)]
+_PARTS = {"all": 9, "without-means": 6, "truth-edges": 2}
+
+
+class TrilateralFusion(Method):
+    """``a_i T^2 KL + (1 - a_i) CE``, in place of a task's own cross-entropy with labels.
+
+    ``weighting="learned"``: ``a_i`` is what a small network (the controller) says of the probability vectors of student
+    S, teacher T, truth G and the teacher's mean over the class, and of their squared differences. It learns to make the
+    cross-entropy of held-out items small after one step of gradient descent by the student, through that step
+    (:meth:`outer_loss`), in the forward pass of the training; :meth:`meet` tells it the student and those items.
+
+    The others need neither: ``"fixed"``; ``"annealed"``, a line from 1 to 0 over the training; ``"teacher-loss"``, the
+    teacher's probability of the truth; ``"loss-ratio"``, ``1 - exp(-CE_S / CE_T)``.
+
+    Args:
+        classes: How many there are.
+        weighting: As above.
+        alpha: The share, where it is fixed.
+        temperature: Of the first part.
+        state: What the controller reads: everything, all but the class means, or ``(S - G)^2`` and ``(T - G)^2`` alone.
+        lr: Of the controller (AdamW).
+        weight_decay: Of the controller.
+        step: Length of the student's step that is unrolled.
+        every: The controller learns at each so-many-th training batch.
+        held_out: So many held-out items are drawn each time.
+
+    Reference:
+        "Less or More From Teacher: Exploiting Trilateral Geometry For Knowledge Distillation", ICLR 2024,
+        arXiv 2312.15112. Loss ratio: Zhou et al., "Rethinking Soft Labels for Knowledge Distillation", ICLR 2021,
+        arXiv 2102.00650.
+
+    Example:
+        >>> method = TrilateralFusion(classes=10)
+        >>> method.controller[0].in_features, method.weights
+        (90, {'tgeo': 1.0})
+    """
+
+    name = "tgeo"
+    reference = (
+        '"Less or More From Teacher: Exploiting Trilateral Geometry For Knowledge Distillation", ICLR 2024, '
+        "arXiv 2312.15112"
+    )
+    needs = Needs(logits=True)
+    sums: Tensor
+    counts: Tensor
+    seen: Tensor
+    progress: Tensor
+
+    def __init__(
+        self,
+        *,
+        classes: Annotated[int, Field(gt=0)],
+        weighting: Literal["learned", "fixed", "annealed", "teacher-loss", "loss-ratio"] = "learned",
+        alpha: Annotated[float, Field(ge=0, le=1)] = 0.5,
+        temperature: Positive = 1.5,
+        state: Literal["all", "without-means", "truth-edges"] = "all",
+        lr: Positive = 0.1,
+        weight_decay: Annotated[float, Field(ge=0)] = 0.05,
+        step: Positive = 0.1,
+        every: Annotated[int, Field(gt=0)] = 1,
+        held_out: Annotated[int, Field(gt=0)] = 64,
+    ) -> None:
+        super().__init__()
+        self.classes, self.weighting, self.alpha, self.temperature = classes, weighting, alpha, temperature
+        self.state, self.step, self.every, self.held_out = state, step, every, held_out
+        self.weights = {"tgeo": 1.0}
+        wide = _PARTS[state] * classes
+        self.controller = nn.Sequential(
+            nn.Linear(wide, 32), nn.LeakyReLU(), nn.Linear(32, 16), nn.LeakyReLU(), nn.Linear(16, 1)
+        ).requires_grad_(False)  # the loop's optimiser is not its own
+        self.adam = KeptAdamW(self.controller.parameters(), lr=lr, weight_decay=weight_decay)
+        self.register_buffer("sums", torch.zeros(classes, classes))
+        self.register_buffer("counts", torch.zeros(classes))
+        self.register_buffer("seen", torch.zeros((), dtype=torch.long))
+        self.register_buffer("progress", torch.zeros(()))
+        self._met: tuple[nn.Module, Callable[[Batch], Tensor], dict[str, Tensor]] | None = None
+
+    def meet(self, student: nn.Module, inputs: Callable[[Batch], Tensor], held: dict[str, Tensor]) -> None:
+        """Say who learns, and by which items it is judged whether it learns the right things.
+
+        Args:
+            student: From its input to logits. It is not kept as a part of the method.
+            inputs: Finds that input in a batch.
+            held: Columns of the items that the student does not learn from, ``labels`` among them.
+        """
+        self._met = student, inputs, held
+
+    @torch.no_grad()
+    def prepare(self, teacher: Teacher, batches: Iterable[Batch]) -> None:
+        """Take the mean of the teacher's probabilities over each class of the training items."""
+        self.sums.zero_()
+        self.counts.zero_()
+        for batch in batches:
+            logits, labels = teacher(batch).logits, batch["labels"]
+            assert isinstance(logits, Tensor)
+            self.sums.index_add_(0, labels, logits.softmax(-1).to(self.sums))
+            self.counts.index_add_(0, labels, torch.ones_like(labels).to(self.counts))
+
+    def begin_step(self, progress: float) -> None:
+        """Move the annealed share."""
+        self.progress.fill_(progress)
+
+    def forward(self, student: Signals, teacher: Signals, batch: Batch) -> dict[str, Term]:
+        """``tgeo``, over items; in training the controller learns before it is asked."""
+        ours, theirs, labels = student.logits, teacher.logits, batch["labels"]
+        assert isinstance(ours, Tensor)
+        assert isinstance(theirs, Tensor)
+        if self.weighting == "learned" and self.training and torch.is_grad_enabled() and len(ours):
+            self._learn(theirs, batch)
+        shares = self.shares(ours, theirs, labels)
+        return {"tgeo": Term.over(fused_distillation(ours, theirs, labels, shares, temperature=self.temperature))}
+
+    @torch.no_grad()
+    def shares(self, ours: Tensor, theirs: Tensor, labels: Tensor) -> Tensor:
+        """How much the teacher counts for each item."""
+        if self.weighting == "learned":
+            return self._say(dict(self.controller.named_parameters()), ours, theirs, labels)
+        right, wrong = (F.cross_entropy(side.to(ours.dtype), labels, reduction="none") for side in (theirs, ours))
+        if self.weighting == "teacher-loss":
+            return (-right).exp()
+        if self.weighting == "loss-ratio":
+            return 1 - (-wrong / right.clamp(min=torch.finfo(ours.dtype).tiny)).exp()
+        return torch.full_like(right, self.alpha if self.weighting == "fixed" else 1 - float(self.progress))
+
+    def outer_loss(self, controller: dict[str, Tensor], theirs: Tensor, batch: Batch, held: Batch) -> Tensor:
+        """Cross-entropy of held-out items after one step of the student on the batch.
+
+        Args:
+            controller: Its parameters; gradients flow back into them through that step.
+            theirs: The teacher's logits of the batch.
+            batch: What the student steps on.
+            held: What it is then judged by.
+        """
+        student, inputs, _ = self._known()
+        labels = batch["labels"]
+
+        def inner(ours: Tensor) -> Tensor:
+            shares = self._say(controller, ours, theirs, labels)
+            return fused_distillation(ours, theirs, labels, shares, temperature=self.temperature).mean()
+
+        def outer(ours: Tensor) -> Tensor:
+            return F.cross_entropy(ours, held["labels"])
+
+        return loss_after_step(student, inputs(batch), inner, inputs(held), outer, step=self.step)
+
+    def _learn(self, theirs: Tensor, batch: Batch) -> None:
+        everything = self._known()[2]
+        if int(self.seen) % self.every == 0:
+            rows = torch.randint(len(everything["labels"]), (self.held_out,), device=theirs.device)
+            held = {name: value[rows] for name, value in everything.items()}
+            parameters = {name: value.detach().requires_grad_() for name, value in self.controller.named_parameters()}
+            loss = self.outer_loss(parameters, theirs, batch, held)
+            self.adam.step(self.controller.parameters(), torch.autograd.grad(loss, list(parameters.values())))
+        self.seen += 1
+
+    def _known(self) -> tuple[nn.Module, Callable[[Batch], Tensor], dict[str, Tensor]]:
+        if self._met is None:
+            raise LimbeckError(
+                "method tgeo: weighting 'learned' needs the student and held-out items (TrilateralFusion.meet); "
+                "possible without: fixed, annealed, teacher-loss, loss-ratio"
+            )
+        return self._met
+
+    def _say(self, controller: dict[str, Tensor], ours: Tensor, theirs: Tensor, labels: Tensor) -> Tensor:
+        kind = self.sums.dtype
+        s, t = (side.detach().to(kind).softmax(-1) for side in (ours, theirs))
+        g = F.one_hot(labels, self.classes).to(kind)
+        edges = [(g - s).square(), (t - g).square()]
+        parts = edges if self.state == "truth-edges" else [s, t, g, (t - s).square(), *edges]
+        if self.state == "all":
+            mean = (self.sums / self.counts.clamp(min=1).unsqueeze(-1))[labels]
+            parts = [*parts, mean, (mean - s).square(), (mean - g).square()]
+        said: Tensor = functional_call(self.controller, controller, (torch.cat(parts, -1),))
+        return said.squeeze(-1).sigmoid().to(ours.dtype)
