@@ -1,11 +1,14 @@
-"""Time of one step of a language model: labels alone, a live teacher, a stored one, and others' losses.
+"""Time and memory of one step of a language model: labels alone, a live teacher, a stored one, and others' losses.
 
     pip install --no-deps trl torchdistill
     python benchmarks/distillation.py --vocabulary 8000 --width 256 --layers 4
+    python benchmarks/distillation.py --memory 32000 128000 --length 256
 
 All train the same student on the same batches in one process, one thread, by turns: forward, backward, AdamW. Time is
 processor time, the least of the rounds. TRL's is its generalised JSD at beta 0.5, torchdistill's its KDLoss, each
-in a loop that is otherwise ours; what is not installed is left out.
+in a loop that is otherwise ours; what is not installed is left out. With ``--memory`` it is, for each vocabulary, the
+highest memory of a forward and backward pass beyond what was there before it, with whole logits and in chunks, each in
+a process of its own.
 """
 
 from __future__ import annotations
@@ -13,6 +16,8 @@ from __future__ import annotations
 import argparse
 import datetime
 import importlib.util
+import multiprocessing
+import os
 import platform
 import tempfile
 import time
@@ -26,8 +31,9 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from limbeck.batch import IGNORED
 from limbeck.distill.task import DistillTask, live_teacher
+from limbeck.methods.base import Method
 from limbeck.methods.find import make_method
-from limbeck.methods.logits import LogitDistillation
+from limbeck.models.heads import take_apart
 from limbeck.teachers.store.reader import StoredTeacher
 from limbeck.teachers.store.settings import StoreSettings
 from limbeck.teachers.store.write import write_store
@@ -67,9 +73,12 @@ def batches(number: int, size: int, length: int, vocabulary: int) -> list[Batch]
     return made
 
 
-def ours(student: Any, teacher: Any, method: LogitDistillation | None) -> Callable[[Batch], Tensor]:
-    task = DistillTask("causal-lm", student, teacher, method, cross_entropy=0.0 if method else 1.0).train()
-    return lambda batch: sum((term.mean() for term in task(batch).values()), torch.zeros(()))
+def ours(
+    student: Any, teacher: Any, method: Method | None, *, labels: float = 0.0, chunks: bool = False
+) -> Callable[[Batch], Tensor]:
+    head = take_apart(student, "student") if chunks else None
+    task = DistillTask("causal-lm", student, teacher, method, cross_entropy=labels, head=head).train()
+    return lambda batch: sum((task.weights[name] * term.mean() for name, term in task(batch).items()), torch.zeros(()))
 
 
 def trl(student: Any, teacher: Any) -> Callable[[Batch], Tensor]:
@@ -106,12 +115,17 @@ def contenders(args: argparse.Namespace, data: list[Batch], store: Path) -> dict
     teacher = model(args.vocabulary, 2 * args.width, args.layers).eval()
     kl, js = make_method({"name": "logits"}), make_method({"name": "logits", "divergence": "generalized_js"})
     live = live_teacher(teacher, "causal-lm", kl)
+    linear = live_teacher(teacher, "causal-lm", kl, take_apart(teacher, "teacher"))
     write_store(live, data, store, StoreSettings(keep="top-k", k=args.k), name="teacher", progress=False)
     made: dict[str, Callable[[Any], Callable[[Batch], Tensor]]] = {
-        "labels alone": lambda student: ours(student, None, None),
-        f"forward KL, stored top {args.k}": lambda student: ours(student, StoredTeacher(store), kl),  # type: ignore[arg-type]
-        "forward KL, live": lambda student: ours(student, live, kl),  # type: ignore[arg-type]
-        "JSD, live": lambda student: ours(student, live, js),  # type: ignore[arg-type]
+        "labels alone": lambda student: ours(student, None, None, labels=1.0),
+        "labels alone, in chunks": lambda student: ours(student, None, None, labels=1.0, chunks=True),
+        f"forward KL, stored top {args.k}": lambda student: ours(student, StoredTeacher(store), kl),
+        "forward KL, live": lambda student: ours(student, live, kl),
+        "forward KL, live, in chunks": lambda student: ours(student, linear, kl, chunks=True),
+        "forward KL and labels, live": lambda student: ours(student, live, kl, labels=0.5),
+        "forward KL and labels, live, in chunks": lambda student: ours(student, linear, kl, labels=0.5, chunks=True),
+        "JSD, live": lambda student: ours(student, live, js),
     }
     if importlib.util.find_spec("torchdistill"):
         made["forward KL, torchdistill"] = lambda student: torchdistill(student, teacher)
@@ -141,13 +155,45 @@ def _stepper(
     return step
 
 
+def memory(args: argparse.Namespace) -> None:
+    """Print a table of the first step's memory."""
+    print(f"{args}\n{platform.processor() or platform.machine()}, torch {torch.__version__}, {datetime.date.today()}")
+    print("| vocabulary | whole, MiB | in chunks, MiB | ratio |\n| --- | ---: | ---: | ---: |")
+    for vocabulary in args.memory:
+        found = []
+        for chunks in (False, True):
+            with multiprocessing.get_context("spawn").Pool(1) as pool:
+                found.append(pool.apply(step_memory, (args, vocabulary, chunks)))
+        print(f"| {vocabulary:,} | {found[0]:,.0f} | {found[1]:,.0f} | {found[1] / found[0]:.2f} |", flush=True)
+
+
+def step_memory(args: argparse.Namespace, vocabulary: int, chunks: bool) -> float:
+    """MiB of forward and backward pass by a live teacher and labels, beyond weights and data."""
+    torch.set_num_threads(1)
+    teacher, student = model(vocabulary, 2 * args.width, args.layers).eval(), model(vocabulary, args.width, args.layers)
+    head = take_apart(teacher, "teacher") if chunks else None
+    method = make_method({"name": "logits"})
+    loss = ours(student, live_teacher(teacher, "causal-lm", method, head), method, labels=0.5, chunks=chunks)
+    (batch,) = batches(1, args.batch, args.length, vocabulary)
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    # What making the models took at its height must not hide what the step takes.
+    Path("/proc/self/clear_refs").write_text("5")
+    loss(batch).backward()
+    lines = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    return int(lines["VmHWM"].split()[0]) / 2**10 - pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name, default in (("vocabulary", 8000), ("width", 256), ("layers", 4), ("k", 64), ("rounds", 7)):
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--length", type=int, default=128)
+    parser.add_argument("--memory", type=int, nargs="*", metavar="VOCABULARY", help="measure memory, not time")
     args = parser.parse_args()
+    if args.memory:
+        memory(args)
+        return
     torch.set_num_threads(1)
     data = batches(3, args.batch, args.length, args.vocabulary)
     with tempfile.TemporaryDirectory() as folder:
