@@ -18,9 +18,10 @@ from limbeck.losses.direction import norm_and_direction
 from limbeck.losses.divergence import forward_kl, jeffreys, jeffreys_divergence, reverse_kl, total_variation
 from limbeck.losses.features import cosine_distance, kl_distance, l1_distance, l2_distance, linf_distance
 from limbeck.losses.fusion import fused_distillation
-from limbeck.losses.hidden import attention_divergence, hidden_cosine, hidden_mse
+from limbeck.losses.hidden import attention_divergence, hidden_cosine, hidden_mse, normalized_l1
 from limbeck.losses.linear import linear_cross_entropy, linear_divergence, linear_term
 from limbeck.losses.mixtures import generalized_js, skewed_forward_kl, skewed_reverse_kl
+from limbeck.losses.ofa import target_enhanced
 from limbeck.losses.ranking import margin_mse, margin_ranking
 from limbeck.losses.relations import linear_cka, rkd_angle, rkd_distance, similarity_preserving
 from limbeck.losses.taid import taid_divergence
@@ -254,6 +255,7 @@ ENTRIES = [
     ),
     Entry(hidden_mse, pair(6, 5), lambda a, b: ((a - b) ** 2).mean(-1), (same(6, 5), 0.0), mask=_first),
     Entry(hidden_cosine, pair(6, 5), lambda a, b: 1 - plain.cosine(a, b), (same(6, 5), 0.0), mask=_first),
+    Entry(normalized_l1, pair(6, 5), plain.normalized_l1, (same(6, 5), 0.0), mask=_first),
     Entry(
         attention_divergence,
         _maps,
@@ -353,6 +355,17 @@ ENTRIES = [
         ((*same(6, 5), _LABELS, torch.ones(6, dtype=torch.float64)), 0.0),
         learns=1,
         options={"temperature": 1.5},
+    ),
+    *(
+        Entry(
+            target_enhanced,
+            _pair_labelled,
+            plain.target_enhanced(eps),
+            None,  # its value there is an entropy's, and depends on the teacher
+            learns=1,
+            options={"eps": eps},
+        )
+        for eps in (1.0, 1.7)
     ),
     Entry(margin_ranking, pair(5, 4), plain.margin_ranking, ((_EYE, _EYE), 0.0), splits=False, bf16=None),
     *(

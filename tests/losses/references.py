@@ -41,6 +41,11 @@ def mixture(beta: float, *, of_teacher: float, of_student: float) -> Callable[[A
     return value
 
 
+def normalized_l1(student: Array, teacher: Array) -> Array:
+    first, second = (side / np.sqrt((side**2).sum(-1, keepdims=True)) for side in (student, teacher))
+    return np.abs(first - second).mean(-1)
+
+
 def total_variation(student: Array, teacher: Array) -> Array:
     return np.maximum(softmax(student) - softmax(teacher), 0).sum(-1)
 
@@ -266,3 +271,14 @@ def inner_relations(student: Array, teacher: Array) -> Array:
 def fused(student: Array, teacher: Array, labels: Ids, shares: Array) -> Array:
     soft = 1.5**2 * forward_kl(student / 1.5, teacher / 1.5)
     return shares * soft + (1 - shares) * cross_entropy(student, labels)
+
+
+def target_enhanced(eps: float) -> Callable[[Array, Array, Ids], Array]:
+    def value(student: Array, teacher: Array, labels: Ids) -> Array:
+        values = []
+        for q, p, label in zip(softmax(student), softmax(teacher), labels, strict=True):
+            terms = [((p[c] + 1) ** eps - 1 if c == label else p[c] ** eps) * np.log(q[c]) for c in range(len(p))]
+            values.append(-sum(terms))
+        return np.array(values)
+
+    return value

@@ -20,6 +20,7 @@ from limbeck.methods.logit_mse import LogitRegression
 from limbeck.methods.logits import LogitDistillation
 from limbeck.methods.margins import MarginDistillation
 from limbeck.methods.nd import NormAndDirection
+from limbeck.methods.ofa import ExitDistillation
 from limbeck.methods.pseudo_labels import PseudoLabels
 from limbeck.methods.relations import RelationDistillation
 from limbeck.methods.sinkd import SinkhornDistillation
@@ -177,6 +178,14 @@ def _tokens() -> Method:
     return _connected(TokenRelations(student="stages.1", teacher="layers.2", neighbours=3), _grids)
 
 
+def _staged(number: int) -> Sides:
+    student, teacher = _scores(number)
+    generator = torch.Generator().manual_seed(13)
+    maps = torch.randn(number, 4, 4, 4, generator=generator, dtype=torch.float64).requires_grad_()
+    tokens = torch.randn(number, 17, 4, generator=generator, dtype=torch.float64).requires_grad_()
+    return Signals(logits=student.logits, hidden={"stages.0": maps, "stages.1": tokens}), teacher
+
+
 def _connected(method: Method, sides: Callable[[int], Sides]) -> Method:
     """With its projections, the same each time."""
     with torch.random.fork_rng():
@@ -231,6 +240,17 @@ ENTRIES: dict[type[Method], Entry] = {
         _scores,
         batch=_classes,
         why="the label has a part in it",
+    ),
+    ExitDistillation: Entry(
+        lambda: _connected(ExitDistillation(stages=("stages.0", "stages.1"), width=8), _staged).eval(),
+        _staged,
+        remembers=tuple(
+            f"branches.0.0.{norm}.{buffer}"
+            for norm in (2, 6)
+            for buffer in ("running_mean", "running_var", "num_batches_tracked")
+        ),
+        batch=_classes,
+        why="at the minimum its value is an entropy",
     ),
     TokenRelations: Entry(_tokens, _grids, additive=False, why="the nodes of its graph are the tokens of a batch"),
     LogitRegression: Entry(LogitRegression, _logits, best=_as_seen),
