@@ -74,6 +74,36 @@ def hidden_cosine(
     return Term.over(1.0 - F.cosine_similarity(student, teacher, dim=-1))
 
 
+def normalized_l1(
+    student: Float[Tensor, "*positions width"],
+    teacher: Float[Tensor, "*positions width"],
+    mask: Bool[Tensor, "*positions"] | None = None,
+) -> Term:
+    """Mean absolute difference of the features at each position, after both are brought to length 1.
+
+    Args:
+        student: Hidden states, projected to the teacher's width.
+        teacher: Hidden states.
+        mask: True where a position counts; elsewhere either side may hold anything, NaN too.
+
+    Returns:
+        The sum over positions that count, and their number.
+
+    Raises:
+        LimbeckError: The shapes differ.
+
+    Reference:
+        Bai et al., "Masked Autoencoders Enable Efficient Knowledge Distillers", CVPR 2023, arXiv 2208.12256.
+
+    Example:
+        >>> import torch
+        >>> float(normalized_l1(torch.tensor([[5.0, 0.0]]), torch.tensor([[0.0, 2.0]])).mean())
+        1.0
+    """
+    student, teacher = _counted(student, teacher, mask)
+    return Term.over((F.normalize(student, dim=-1) - F.normalize(teacher, dim=-1)).abs().mean(-1))
+
+
 def attention_divergence(
     student: Float[Tensor, "b heads queries keys"],
     teacher: Float[Tensor, "b teacher_heads queries keys"],

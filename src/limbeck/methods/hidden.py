@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from limbeck.batch import Batch
 from limbeck.errors import LimbeckError
-from limbeck.losses.hidden import hidden_cosine, hidden_mse
+from limbeck.losses.hidden import hidden_cosine, hidden_mse, normalized_l1
 from limbeck.losses.term import Term
 from limbeck.methods.base import Method, Needs
 from limbeck.signals import Signals
@@ -21,7 +21,7 @@ class HiddenStateDistillation(Method):
     Args:
         pairs: From the path of the student's module to that of the teacher's, as
             ``{"model.layers.1": "model.layers.5"}``; `limbeck sites MODEL` lists them.
-        distance: ``"mse"`` or ``"cosine"``.
+        distance: ``"mse"``, ``"cosine"``, or ``"normalized-l1"``, as DMAE has it.
         weight: Of each pair's term.
 
     Reference:
@@ -40,14 +40,14 @@ class HiddenStateDistillation(Method):
         self,
         *,
         pairs: Annotated[dict[str, str], Field(min_length=1)],
-        distance: Literal["mse", "cosine"] = "mse",
+        distance: Literal["mse", "cosine", "normalized-l1"] = "mse",
         weight: Annotated[float, Field(gt=0)] = 1.0,
     ) -> None:
         super().__init__()
         self.pairs = dict(pairs)
         self.needs = Needs(student_hidden=tuple(pairs), teacher_hidden=tuple(dict.fromkeys(pairs.values())))
         self.weights = {f"hidden/{ours}": weight for ours in pairs}
-        self.distance = hidden_mse if distance == "mse" else hidden_cosine
+        self.distance = _DISTANCES[distance]
         self.projections = nn.ModuleDict()
 
     def connect(self, student: Signals, teacher: Signals) -> None:
@@ -75,6 +75,9 @@ class HiddenStateDistillation(Method):
         key = _key(name)
         projected: Tensor = self.projections[key](hidden) if key in self.projections else hidden
         return projected
+
+
+_DISTANCES = {"mse": hidden_mse, "cosine": hidden_cosine, "normalized-l1": normalized_l1}
 
 
 def _key(name: str) -> str:

@@ -1,0 +1,199 @@
+"""DMAE: a masked autoencoder learns from the middle of a larger one, on visible patches alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import torch
+
+from limbeck.evaluation.metrics import Accuracy, Mean
+from limbeck.methods.hidden import HiddenStateDistillation
+from limbeck.models.size import parameters_of
+from limbeck.signals import Signals
+from limbeck.systems.findings import Findings, Role
+from limbeck.systems.lab import Lab
+from limbeck.systems.registry import system
+from limbeck.systems.vision.data import ImageSet, Pictures, Sizes, image_set
+from limbeck.systems.vision.masked import MaskedAutoencoder, MaskedTask, draw_visible, encode, multiplications
+from limbeck.systems.vision.models import Classifier, Shape
+from limbeck.systems.vision.pretrained import Pretrained
+from limbeck.systems.vision.training import Budget, Job, Measured, fingerprint, right, run_all, train
+from limbeck.training.device import accelerator_on
+from limbeck.training.loop import fit
+from limbeck.training.seed import set_seed
+
+TEACHER, STUDENT = Shape("vit", (96,) * 6, patch=8), Shape("vit", (48,) * 4, patch=8)
+WEIGHT = 10.0
+"""Of the feature term: differences of features of length 1 are small in 96 dimensions. By validation pictures."""
+COST = Mean("pre-training", lower_is_better=True)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a student is trained before it sees labels.
+
+    Args:
+        mask: The share of patches that are hidden.
+        at: After how many stages student and teacher are compared; None is a masked autoencoder alone.
+        tuned: Whether the teacher is first trained on the labels, too.
+    """
+
+    mask: float = 0.75
+    at: tuple[int, int] | None = (3, 4)
+    tuned: bool = False
+
+    def keep(self, patches: int) -> int:
+        """How many patches are seen."""
+        return max(1, round(patches * (1 - self.mask)))
+
+    def cost(self, patches: int) -> float:
+        """Multiplications for one picture in the blocks of both encoders, in millions; a step back counts two more."""
+        tokens = 1 + self.keep(patches)
+        depth = len(STUDENT.widths) if self.mask or self.at is None else self.at[0]
+        teacher = multiplications(tokens, TEACHER.widths[0], self.at[1]) if self.at else 0.0
+        return 3 * multiplications(tokens, STUDENT.widths[0], depth) + teacher
+
+
+ARMS: Mapping[str, tuple[Role, str, Recipe | None]] = {
+    "scratch": ("baseline", "labels only", None),
+    "mae": ("baseline", "MAE", Recipe(at=None)),
+    "dmae": ("method", "DMAE", Recipe()),
+    "dmae-last": ("ablation", "DMAE, last layers", Recipe(at=(4, 6))),
+    "dmae-50": ("ablation", "DMAE, half hidden", Recipe(mask=0.5)),
+    "dmae-90": ("ablation", "DMAE, 90 % hidden", Recipe(mask=0.9)),
+    "tuned": ("baseline", "features of a fine-tuned teacher, whole pictures", Recipe(mask=0.0, tuned=True)),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class PretrainingJob(Job):
+    """A job that begins with pictures without labels.
+
+    Args:
+        recipe: How; None leaves it out.
+        unlabelled: What from.
+        before: For how long.
+    """
+
+    recipe: Recipe | None = None
+    unlabelled: Pictures | None = None
+    before: Budget = field(default_factory=Budget)
+
+
+@system(
+    slug="dmae",
+    title="Masked Autoencoders Enable Efficient Knowledge Distillers",
+    year=2023,
+    arxiv="2208.12256",
+    domain="vision",
+    needs=("hidden",),
+    claim="A masked autoencoder learns more when it shows on visible patches what a larger one shows half-way.",
+)
+def dmae(
+    lab: Lab, *, labels: int = 25, before: int | None = None, steps: int | None = None, workers: int | None = None
+) -> Findings:
+    """A large masked autoencoder teaches a small one in its pre-training; then labels fine-tune the small one.
+
+    One mask a picture for both: ``L = |P(s) / |P(s)| - t / |t||_1 + MSE(hidden patches)``, s and t the hidden states
+    over the picture's token and the visible patches at three quarters of the student's depth and two thirds of the
+    teacher's, P linear. The teacher is frozen and stops there. Arms: labels only; MAE; DMAE; last layers; half and 90 %
+    hidden; and what DMAE is to replace: the features of a teacher that labels fine-tuned, on whole pictures, without
+    the painting. All have the same steps; the column "pre-training" has the multiplications a picture in millions.
+
+    Pictures are the world's, by kind; places are learnt, patches standardised; mixup and cutmix are left out.
+    """
+    some = lab.pick(smoke=48, default=4000, full=30_000)
+    counts = lab.pick(smoke=(24, 40), default=(1000, 2000), full=(2000, 4000))
+    sizes = Sizes(lab.pick(smoke=48, default=800, full=2000), *counts, some)
+    budget = Budget(steps or lab.pick(smoke=2, default=250, full=2000), lr=1e-3)
+    first = Budget(before or lab.pick(smoke=2, default=500, full=8000), lr=2e-3)
+    findings, jobs = Findings(), []
+    pool = image_set(sizes=sizes)
+    teacher = masked_teacher(lab, pool, replace(first, steps=2 * first.steps))
+    for seed in lab.seeds:
+        mine = image_set(sizes=replace(sizes, pool=1), seed=seed).without_pool()
+        mine = replace(mine, train=mine.train.per_class(labels))
+        jobs += [
+            PretrainingJob(
+                arm, role, title, seed, STUDENT, mine, budget, teacher, device=lab.device,
+                recipe=recipe, unlabelled=pool.pool, before=first,
+            )
+            for arm, (role, title, recipe) in ARMS.items()
+        ]  # fmt: skip
+    run_all(lab, findings, jobs, workers, run=measured)
+    accuracy = Accuracy().name
+    for text, arm, baseline, metric, margin in (
+        ("DMAE is better than MAE alone", "dmae", "mae", accuracy, 0.0),
+        ("MAE is better than labels only", "mae", "scratch", accuracy, 0.0),
+        ("DMAE is at least as good as a fine-tuned teacher's features", "dmae", "tuned", accuracy, -0.5),
+        ("DMAE takes fewer multiplications than that", "dmae", "tuned", COST.name, 0.0),
+        ("the middle teaches more than the last layers", "dmae", "dmae-last", accuracy, 0.0),
+        ("90 % hidden costs at most 3 points", "dmae-90", "dmae", accuracy, -3.0),
+        ("90 % hidden takes fewer multiplications", "dmae-90", "dmae", COST.name, 0.0),
+    ):
+        findings.claim(text, arm=arm, baseline=baseline, metric=metric, margin=margin)
+    return findings
+
+
+def masked_teacher(lab: Lab, data: ImageSet, budget: Budget) -> Classifier:
+    """The encoder of a masked autoencoder that learnt from the pool, kept by the lab."""
+    recipe = {
+        "shape": [TEACHER.family, list(TEACHER.widths), TEACHER.depth, TEACHER.patch],
+        "pictures": fingerprint(data.pool),
+        "mask": Recipe().mask,
+        "batch": budget.batch_size,
+        "plan": budget.plan().model_dump(mode="json"),
+    }
+
+    def learn(network: torch.nn.Module) -> None:
+        assert isinstance(network, MaskedAutoencoder)
+        task = MaskedTask(network, Recipe().keep(network.patches))
+        loader = data.pool.batches(budget.batch_size)
+        fit(task, loader, budget.plan(), accelerator=accelerator_on(lab.device), progress=False)
+
+    size = data.pool.images.shape[-1]
+    whole = lab.teacher(f"{data.name}-mae", recipe, lambda: MaskedAutoencoder(TEACHER, size), learn)
+    assert isinstance(whole, MaskedAutoencoder)
+    return whole.encoder
+
+
+def pretrained(job: PretrainingJob, recipe: Recipe) -> Pretrained:
+    """The student's shape with what it learnt without labels."""
+    assert job.unlabelled is not None
+    teacher, size = job.teacher, job.unlabelled.images.shape[-1]
+    assert isinstance(teacher, Classifier)
+    if recipe.tuned:
+        warm = Pretrained.of(TEACHER, teacher.state_dict(), leave=("head.",))
+        teacher = train(replace(job, student=warm))[0].requires_grad_(False)
+    set_seed(job.seed)
+    student = MaskedAutoencoder(job.student, size)
+    method = None
+    if recipe.at is not None:
+        method = HiddenStateDistillation(pairs={"student": "teacher"}, distance="normalized-l1", weight=WEIGHT)
+        few = job.unlabelled.at(slice(0, 2)).pixels
+        seen = draw_visible(2, student.patches, 1)
+        ours, theirs = (
+            Signals(hidden={side: encode(network.cpu(), few, seen, [depth])[0]})
+            for side, network, depth in zip(("student", "teacher"), (student.encoder, teacher), recipe.at, strict=True)
+        )
+        method.connect(ours, theirs)
+    task = MaskedTask(
+        student, recipe.keep(student.patches), teacher=teacher.to(job.device) if method else None, method=method,
+        at=recipe.at or (student.last, 0),
+    )  # fmt: skip
+    loader = job.unlabelled.batches(job.before.batch_size)
+    plan = job.before.plan(job.seed)
+    fit(task.to(job.device), loader, plan, accelerator=accelerator_on(job.device), progress=False)
+    return Pretrained.of(job.student, student.encoder.state_dict(), leave=("head.",))
+
+
+def measured(job: Job) -> Measured:
+    """Accuracy after fine-tuning, and what the pre-training took."""
+    assert isinstance(job, PretrainingJob)
+    shape = job.student if job.recipe is None else pretrained(job, job.recipe)
+    student, spent = train(replace(job, student=shape, teacher=None))
+    patches = (job.data.train.images.shape[-1] // STUDENT.patch) ** 2
+    cost = job.recipe.cost(patches) if job.recipe else 0.0
+    columns = {Accuracy().name: right(student, job.judged_by, job.device), COST.name: (COST, COST.of([cost]))}
+    return Measured(columns, spent | {"unlabelled_steps": job.before.steps}, parameters_of(student))
