@@ -147,6 +147,12 @@ class DistillTask(Task):
             batch = self.sampler(batch, self.student)
         return self.judge(batch)[1]
 
+    def counts(self, batch: Batch) -> dict[str, Tensor]:
+        """Positions that count, where all terms count positions; else what the forward pass says."""
+        if self.head is None or self.sampler is not None:
+            return super().counts(batch)
+        return dict.fromkeys(self.weights, batch["mask"].sum().float())
+
     def judge(self, batch: Batch) -> tuple[Signals, dict[str, Term]]:
         """What the student says of a batch, and the terms that follow from it."""
         ours = self.speak(batch)
