@@ -13,6 +13,7 @@ from limbeck.methods.base import Method
 from limbeck.methods.dac import DistributionAdaptiveClipping
 from limbeck.methods.dkd import DecoupledDistillation
 from limbeck.methods.embedding import EmbeddingDistillation
+from limbeck.methods.hard import HardAugmentation
 from limbeck.methods.hidden import HiddenStateDistillation
 from limbeck.methods.ikd import InversionDistillation
 from limbeck.methods.imagination import Imagination
@@ -178,6 +179,15 @@ def _tokens() -> Method:
     return _connected(TokenRelations(student="stages.1", teacher="layers.2", neighbours=3), _grids)
 
 
+def _hard() -> Method:
+    method = HardAugmentation(family="none")
+    with torch.random.fork_rng():
+        torch.manual_seed(14)
+        student, teacher = nn.Linear(3, 7), nn.Linear(3, 7)
+    method.meet(student, teacher, lambda batch: batch["x"])
+    return method.double()
+
+
 def _staged(number: int) -> Sides:
     student, teacher = _scores(number)
     generator = torch.Generator().manual_seed(13)
@@ -251,6 +261,12 @@ ENTRIES: dict[type[Method], Entry] = {
         ),
         batch=_classes,
         why="at the minimum its value is an entropy",
+    ),
+    HardAugmentation: Entry(
+        _hard,
+        _scores,
+        batch=lambda number: {"x": torch.ones(number, 3)},
+        why="what is augmented is said by networks that stay as they are",
     ),
     TokenRelations: Entry(_tokens, _grids, additive=False, why="the nodes of its graph are the tokens of a batch"),
     LogitRegression: Entry(LogitRegression, _logits, best=_as_seen),
