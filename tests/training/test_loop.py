@@ -14,7 +14,9 @@ from torch import Tensor, nn
 from limbeck.batch import Batch
 from limbeck.errors import LimbeckError, TrainingError
 from limbeck.losses.term import Term, empty_term
+from limbeck.training import device
 from limbeck.training.callbacks import Callback, Progress
+from limbeck.training.device import check_bf16
 from limbeck.training.loop import Validate, fit
 from limbeck.training.plan import Plan
 from limbeck.training.run_folder import RunFolder
@@ -170,6 +172,14 @@ def test_clipping_bounds_the_step() -> None:
     task = Line()
     fit(task, line_batches(1), plain(clip=1e-12, epochs=1, eps=1.0), progress=False)
     assert 0 < abs(task.slope.item()) < 1e-12
+
+
+def test_a_processor_that_bf16_ends_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    check_bf16.cache_clear()
+    monkeypatch.setattr(device, "_BF16", "import os, signal; os.kill(os.getpid(), signal.SIGILL)")
+    with pytest.raises(LimbeckError, match=r"bf16 ends the process on this processor \(signal 4\)"):
+        fit(Line(), line_batches(), plain(precision="bf16"), progress=False)
+    check_bf16.cache_clear()
 
 
 def test_bf16_stays_near_fp32() -> None:

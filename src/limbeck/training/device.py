@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import functools
+import subprocess
+import sys
+
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState, PartialState
+
+from limbeck.errors import LimbeckError
+
+_BF16 = "import torch; one = torch.ones(64, 64, dtype=torch.bfloat16); torch.nn.functional.linear(one, one)"
 
 
 def accelerator_on(device: str) -> Accelerator:
@@ -24,3 +32,26 @@ def accelerator_on(device: str) -> Accelerator:
     if PartialState._shared_state and PartialState().device.type != chosen.type:
         AcceleratorState._reset_state(reset_partial_state=True)
     return Accelerator(cpu=chosen.type == "cpu")
+
+
+@functools.cache
+def check_bf16(device: str) -> None:
+    """See that bf16 can be computed in.
+
+    Some virtual machines tell of matrix instructions that they do not have; the first product then ends the process,
+    which only another process can be told of.
+
+    Args:
+        device: The type of a device.
+
+    Raises:
+        LimbeckError: It cannot.
+    """
+    if device != "cpu":
+        return
+    tried = subprocess.run([sys.executable, "-c", _BF16], capture_output=True, check=False)
+    if tried.returncode < 0:
+        raise LimbeckError(
+            f"precision: bf16 ends the process on this processor (signal {-tried.returncode}); take fp32, or set "
+            "ONEDNN_MAX_CPU_ISA=AVX512_CORE_BF16 in the environment"
+        )

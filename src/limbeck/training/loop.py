@@ -19,6 +19,7 @@ from limbeck.errors import LimbeckError, near_matches
 from limbeck.training.averaging import average_weights
 from limbeck.training.best import Best
 from limbeck.training.callbacks import Callback, History, Progress
+from limbeck.training.device import check_bf16
 from limbeck.training.feed import batches_in_epoch, batches_of_epoch
 from limbeck.training.meter import Meter
 from limbeck.training.optimizer import adamw, learning_parameters
@@ -135,6 +136,8 @@ class _Loop:
         total = plan.steps_in_all(batches_in_epoch(loader, accelerator.num_processes))
         if plan.schedule in ("linear", "cosine") and total is None:
             raise LimbeckError(f"the schedule {plan.schedule!r} needs max_steps: the loader does not tell its length")
+        if plan.precision == "bf16":
+            check_bf16(accelerator.device.type)
         set_seed(plan.seed)
         self.task = task.train()
         self.gradient = StepGradient(task, accelerator.prepare_model(task), accelerator, plan.precision)
