@@ -145,6 +145,30 @@ def curves(runs: Mapping[str, Sequence[Mapping[str, Any]]], path: Path, *, x: st
     return path
 
 
+def scatter(points: Mapping[str, Sequence[tuple[float, float]]], path: Path, *, x: str, y: str) -> Path:
+    """Pairs of numbers, one colour a group.
+
+    Args:
+        points: Pairs by the group's name.
+        path: The PNG to write.
+        x: What the first of each pair is.
+        y: What the second is.
+
+    Returns:
+        The path.
+    """
+    with _figure(path, height=4.2) as axes:
+        for number, (name, pairs) in enumerate(points.items()):
+            axes.plot(
+                *zip(*pairs, strict=True), "os^Dv"[number % 5], color=LINES[number % len(LINES)], alpha=0.8, label=name
+            )
+        axes.set_xlabel(x)
+        axes.set_ylabel(y)
+        axes.set_title(f"{y} by {x}")
+        _one_each(axes, points)
+    return path
+
+
 def write(findings: Findings, folder: Path) -> list[Path]:
     """Every figure that findings allow: one a metric, and the claims.
 
