@@ -29,6 +29,7 @@ from limbeck.methods.soft_labels import SoftLabels
 from limbeck.methods.standardised import StandardisedLogits
 from limbeck.methods.swing import SwingDistillation
 from limbeck.methods.taid import TemporallyAdaptiveDistillation
+from limbeck.methods.talking import TalkingModels
 from limbeck.methods.tgeo import TrilateralFusion
 from limbeck.methods.trg import TokenRelations
 from limbeck.methods.uld import UniversalLogitDistillation
@@ -158,6 +159,25 @@ def _shares(number: int) -> Batch:
     return {"soft_labels": torch.tensor([[0.3, 0.7, 0.0, 0.0, 0.0, 0.0, 0.0]], dtype=torch.float64).expand(number, 7)}
 
 
+def _talking() -> Method:
+    weight = torch.linspace(-1, 1, 42, dtype=torch.float64).view(6, 7)
+    return _connected(
+        TalkingModels(
+            lambda hidden: (hidden.mean(1) @ weight.to(hidden.dtype)).tanh(),
+            student=("low", "high"), teacher=("low", "high"), width=3, rounds=2,
+        ),
+        _low_and_high,
+    )  # fmt: skip
+
+
+def _low_and_high(number: int) -> Sides:
+    generator = torch.Generator().manual_seed(12)
+    shapes = (number, 3, 4), (number, 2), (number, 3, 6), (number, 7)
+    states = [torch.randn(shape, generator=generator, dtype=torch.float64) for shape in shapes]
+    ours = {"low": states[0].requires_grad_(), "high": states[1].requires_grad_()}
+    return Signals(hidden=ours), Signals(hidden={"low": states[2], "high": states[3]})
+
+
 def _unlabelled(number: int) -> Batch:
     return {"labels": torch.full((number,), IGNORED)}
 
@@ -270,6 +290,7 @@ ENTRIES: dict[type[Method], Entry] = {
     ),
     TokenRelations: Entry(_tokens, _grids, additive=False, why="the nodes of its graph are the tokens of a batch"),
     LogitRegression: Entry(LogitRegression, _logits, best=_as_seen),
+    TalkingModels: Entry(_talking, _low_and_high),
     PseudoLabels: Entry(PseudoLabels, _scores, best=_as_seen, batch=_unlabelled),
     MarginDistillation: Entry(MarginDistillation, _scores, best=_as_seen),
     SwingDistillation: Entry(lambda: SwingDistillation(noise=0.0, base=2.0), _logits),
