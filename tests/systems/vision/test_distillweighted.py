@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from limbeck.batch import IGNORED
+from limbeck.cli.app import execute
 from limbeck.errors import LimbeckError
 from limbeck.methods.pseudo_labels import PseudoLabels
 from limbeck.signals import Signals
@@ -21,7 +22,6 @@ from limbeck.systems.vision.models import Shape
 from limbeck.systems.vision.pretrained import Pretrained
 from limbeck.systems.vision.semi_supervised import FixMatchTask, Labeller, Mixture, few_labels, linear_head, spoilt
 from limbeck.systems.vision.zoo import SOURCES, source_data
-from tests.cli.toys import limbeck
 
 TINY = Shape("resnet", (4, 8))
 
@@ -117,22 +117,9 @@ def test_weights_of_another_training() -> None:
 
 def test_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LIMBECK_CACHE", str(tmp_path / "cache"))
-    more = (
-        "--scale",
-        "smoke",
-        "--labels",
-        1,
-        "--steps",
-        1,
-        "--workers",
-        1,
-        "--device",
-        "cpu",
-        "--out",
-        tmp_path / "run",
-    )
-    done = limbeck("run", "distillweighted", *more)
-    assert done.returncode == 0, done.stderr
+    out = str(tmp_path / "run")
+    more = ["--scale", "smoke", "--labels", "1", "--steps", "1", "--workers", "1", "--out", out, "--device", "cpu"]
+    assert execute(["run", "distillweighted", *more]) == 0
     found = Findings.load(tmp_path / "run")
     assert {"labels", "generic", "fixmatch", "equal", "random", "worst", "oracle", "nearest-cka", *POWERS} < set(
         found.arms
