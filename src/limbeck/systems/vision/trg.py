@@ -20,7 +20,7 @@ SITES = {"student": "stages.1", "teacher": "stages.1"}
 """Maps of 4 x 4 places: the last that have more than four tokens."""
 MANY, FEW = "many-shot accuracy", "few-shot accuracy"
 
-# All weights are from two or three values each, by validation pictures.
+# By validation pictures: RKD and SP from two values each, TRG from four settings of its three weights.
 KD: Mapping[str, Any] = {"name": "logits", "temperature": 4.0}
 TRG: Mapping[str, Any] = {"name": "trg", **SITES, "inner": 30.0, "local": 100.0, "contrast": 3.0}
 ARMS: dict[str, tuple[Role, str, tuple[Mapping[str, Any], ...]]] = {
