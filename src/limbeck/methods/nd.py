@@ -9,12 +9,13 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from limbeck.batch import IGNORED, Batch
+from limbeck.batch import Batch
 from limbeck.errors import LimbeckError
 from limbeck.losses.direction import norm_and_direction
 from limbeck.losses.features import l2_distance
 from limbeck.losses.term import Term
 from limbeck.methods.base import Method, Needs
+from limbeck.methods.class_means import ClassMeans
 from limbeck.signals import Signals
 from limbeck.teachers.base import Teacher
 
@@ -51,8 +52,7 @@ class NormAndDirection(Method):
         "arXiv 2305.17007"
     )
 
-    sums: Tensor
-    counts: Tensor
+    means: ClassMeans
     prepared: Tensor
 
     def __init__(
@@ -78,30 +78,24 @@ class NormAndDirection(Method):
         width, wanted = ours.shape[-1], theirs.shape[-1]
         if width != wanted:
             self.adapter = nn.Sequential(nn.BatchNorm1d(width), nn.Dropout(self.dropout), nn.Linear(width, wanted))
-        self.register_buffer("sums", theirs.new_zeros(self.classes, wanted, dtype=torch.float32))
-        self.register_buffer("counts", theirs.new_zeros(self.classes, dtype=torch.float32))
+        self.means = ClassMeans(self.classes, wanted).to(theirs.device)
         self.register_buffer("prepared", torch.zeros((), dtype=torch.bool, device=theirs.device))
 
     @torch.no_grad()
     def prepare(self, teacher: Teacher, batches: Iterable[Batch]) -> None:
         """Take the means of all that the teacher says of the training items; they stay as they are."""
-        self.sums.zero_()
-        self.counts.zero_()
+        self.means.clear()
         for batch in batches:
-            self._count(_pooled(teacher(batch).hidden[self.sites[1]], self.sites[1]), batch["labels"])
+            self.means.add(_pooled(teacher(batch).hidden[self.sites[1]], self.sites[1]), batch["labels"])
         self.prepared.fill_(True)
-
-    def means(self) -> Tensor:
-        """Of each class, ``(classes, width)``; 0 where nothing of it was seen."""
-        return self.sums / self.counts.clamp(min=1).unsqueeze(-1)
 
     def forward(self, student: Signals, teacher: Signals, batch: Batch) -> dict[str, Term]:
         """``nd``, over the items whose class was seen."""
         ours, theirs = self._features(student, teacher)
         labels = batch["labels"]
         if self.training and not self.prepared:
-            self._count(theirs, labels)
-        counted = (labels != IGNORED) & (self.counts[labels.clamp(min=0)] > 0)
+            self.means.add(theirs, labels)
+        counted = self.means.seen(labels)
         ours, theirs, labels = ours[counted], theirs[counted].to(ours.dtype), labels[counted]
         adapts = isinstance(self.adapter, nn.Sequential)
         if len(ours) < 1 + (adapts and self.training):  # a batch norm cannot learn from one item
@@ -111,14 +105,6 @@ class NormAndDirection(Method):
         if self.align == "teacher":
             return {"nd": Term.over(l2_distance(ours, theirs))}
         return {"nd": Term.over(norm_and_direction(ours, theirs, self.means()[labels], align=self.align))}
-
-    def _count(self, features: Tensor, labels: Tensor) -> None:
-        known = labels != IGNORED
-        labels, features = labels[known], features[known].detach().to(self.sums.dtype)
-        if labels.numel() and not 0 <= int(labels.min()) <= int(labels.max()) < self.classes:
-            raise LimbeckError(f"method nd: a label {int(labels.max())} with classes = {self.classes}")
-        self.sums.index_add_(0, labels, features)
-        self.counts.index_add_(0, labels, torch.ones_like(labels, dtype=self.counts.dtype))
 
     def _features(self, student: Signals, teacher: Signals) -> tuple[Tensor, Tensor]:
         ours, theirs = self.sites

@@ -16,12 +16,13 @@ from limbeck.errors import LimbeckError
 from limbeck.losses.fusion import fused_distillation
 from limbeck.losses.term import Term
 from limbeck.methods.base import Method, Needs
+from limbeck.methods.class_means import ClassMeans
 from limbeck.methods.unroll import KeptAdamW, loss_after_step
+from limbeck.models.controller import FusionController, State
 from limbeck.signals import Signals
 from limbeck.teachers.base import Teacher
 
 Positive = Annotated[float, Field(gt=0)]
-_PARTS = {"all": 9, "without-means": 6, "truth-edges": 2}
 
 
 class TrilateralFusion(Method):
@@ -40,7 +41,7 @@ class TrilateralFusion(Method):
         weighting: As above.
         alpha: The share, where it is fixed.
         temperature: Of the first part.
-        state: What the controller reads: everything, all but the class means, or ``(S - G)^2`` and ``(T - G)^2`` alone.
+        state: What the controller reads (:class:`~limbeck.models.controller.FusionController`).
         lr: Of the controller (AdamW).
         weight_decay: Of the controller.
         step: Length of the student's step that is unrolled.
@@ -54,7 +55,7 @@ class TrilateralFusion(Method):
 
     Example:
         >>> method = TrilateralFusion(classes=10)
-        >>> method.controller[0].in_features, method.weights
+        >>> method.controller.layers[0].in_features, method.weights
         (90, {'tgeo': 1.0})
     """
 
@@ -64,8 +65,6 @@ class TrilateralFusion(Method):
         "arXiv 2312.15112"
     )
     needs = Needs(logits=True)
-    sums: Tensor
-    counts: Tensor
     seen: Tensor
     progress: Tensor
 
@@ -76,7 +75,7 @@ class TrilateralFusion(Method):
         weighting: Literal["learned", "fixed", "annealed", "teacher-loss", "loss-ratio"] = "learned",
         alpha: Annotated[float, Field(ge=0, le=1)] = 0.5,
         temperature: Positive = 1.5,
-        state: Literal["all", "without-means", "truth-edges"] = "all",
+        state: State = "all",
         lr: Positive = 0.1,
         weight_decay: Annotated[float, Field(ge=0)] = 0.05,
         step: Positive = 0.1,
@@ -85,15 +84,11 @@ class TrilateralFusion(Method):
     ) -> None:
         super().__init__()
         self.classes, self.weighting, self.alpha, self.temperature = classes, weighting, alpha, temperature
-        self.state, self.step, self.every, self.held_out = state, step, every, held_out
+        self.step, self.every, self.held_out = step, every, held_out
         self.weights = {"tgeo": 1.0}
-        wide = _PARTS[state] * classes
-        self.controller = nn.Sequential(
-            nn.Linear(wide, 32), nn.LeakyReLU(), nn.Linear(32, 16), nn.LeakyReLU(), nn.Linear(16, 1)
-        ).requires_grad_(False)  # the loop's optimiser is not its own
+        self.controller = FusionController(classes, state).requires_grad_(False)  # the loop's optimiser is not its own
         self.adam = KeptAdamW(self.controller.parameters(), lr=lr, weight_decay=weight_decay)
-        self.register_buffer("sums", torch.zeros(classes, classes))
-        self.register_buffer("counts", torch.zeros(classes))
+        self.means = ClassMeans(classes, classes)
         self.register_buffer("seen", torch.zeros((), dtype=torch.long))
         self.register_buffer("progress", torch.zeros(()))
         self._met: tuple[nn.Module, Callable[[Batch], Tensor], dict[str, Tensor]] | None = None
@@ -111,13 +106,11 @@ class TrilateralFusion(Method):
     @torch.no_grad()
     def prepare(self, teacher: Teacher, batches: Iterable[Batch]) -> None:
         """Take the mean of the teacher's probabilities over each class of the training items."""
-        self.sums.zero_()
-        self.counts.zero_()
+        self.means.clear()
         for batch in batches:
-            logits, labels = teacher(batch).logits, batch["labels"]
+            logits = teacher(batch).logits
             assert isinstance(logits, Tensor)
-            self.sums.index_add_(0, labels, logits.softmax(-1).to(self.sums))
-            self.counts.index_add_(0, labels, torch.ones_like(labels).to(self.counts))
+            self.means.add(logits.softmax(-1), batch["labels"])
 
     def begin_step(self, progress: float) -> None:
         """Move the annealed share."""
@@ -137,7 +130,8 @@ class TrilateralFusion(Method):
     def shares(self, ours: Tensor, theirs: Tensor, labels: Tensor) -> Tensor:
         """How much the teacher counts for each item."""
         if self.weighting == "learned":
-            return self._say(dict(self.controller.named_parameters()), ours, theirs, labels)
+            said: Tensor = self.controller(ours, theirs, labels, self.means())
+            return said
         right, wrong = (F.cross_entropy(side.to(ours.dtype), labels, reduction="none") for side in (theirs, ours))
         if self.weighting == "teacher-loss":
             return (-right).exp()
@@ -158,7 +152,7 @@ class TrilateralFusion(Method):
         labels = batch["labels"]
 
         def inner(ours: Tensor) -> Tensor:
-            shares = self._say(controller, ours, theirs, labels)
+            shares = functional_call(self.controller, controller, (ours, theirs, labels, self.means()))
             return fused_distillation(ours, theirs, labels, shares, temperature=self.temperature).mean()
 
         def outer(ours: Tensor) -> Tensor:
@@ -183,15 +177,3 @@ class TrilateralFusion(Method):
                 "possible without: fixed, annealed, teacher-loss, loss-ratio"
             )
         return self._met
-
-    def _say(self, controller: dict[str, Tensor], ours: Tensor, theirs: Tensor, labels: Tensor) -> Tensor:
-        kind = self.sums.dtype
-        s, t = (side.detach().to(kind).softmax(-1) for side in (ours, theirs))
-        g = F.one_hot(labels, self.classes).to(kind)
-        edges = [(g - s).square(), (t - g).square()]
-        parts = edges if self.state == "truth-edges" else [s, t, g, (t - s).square(), *edges]
-        if self.state == "all":
-            mean = (self.sums / self.counts.clamp(min=1).unsqueeze(-1))[labels]
-            parts = [*parts, mean, (mean - s).square(), (mean - g).square()]
-        said: Tensor = functional_call(self.controller, controller, (torch.cat(parts, -1),))
-        return said.squeeze(-1).sigmoid().to(ours.dtype)
