@@ -18,16 +18,7 @@ from limbeck.systems.registry import system
 from limbeck.systems.vision.data import Sizes, image_set
 from limbeck.systems.vision.hybrids import Hybrid, Modular, incubated, learn, load_entropy
 from limbeck.systems.vision.models import Classifier, Shape
-from limbeck.systems.vision.training import (
-    Budget,
-    Column,
-    Job,
-    Measured,
-    image_teacher,
-    right,
-    run_all,
-    train,
-)  # fmt: skip
+from limbeck.systems.vision.training import Budget, Column, Job, Measured, image_teacher, right, run_all, train
 from limbeck.training.callbacks import Callback, Progress
 from limbeck.training.seed import set_seed
 from limbeck.world.views import Shift
@@ -98,7 +89,8 @@ def m2mkd(lab: Lab, *, before: int | None = None, steps: int | None = None, work
     temperature 1; meta network and teacher are frozen. The modules, without stitches, are then the student's first
     weights. Arms: from end to end; with KD from the whole teacher, also with the modules' steps added; m2mKD; modules
     by labels alone; a meta network that knows nothing. Shifted pictures are noisy, grey and moved; early is after a
-    quarter of the steps. Mixup, cutmix and the loss that spreads tokens over experts are left out.
+    quarter of the steps. Mixup, cutmix and the loss that spreads tokens over experts are left out. Not tuned: shapes,
+    steps, learning rates.
     """
     sizes = lab.pick(
         smoke=Sizes(48, 24, 40, 48), default=Sizes(1200, 1000, 2000, 6000), full=Sizes(4000, 2000, 4000, 20_000)

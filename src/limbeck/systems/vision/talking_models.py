@@ -32,7 +32,7 @@ class Talk:
 
     Args:
         rounds: How often; 0 is one way.
-        weights: Of interaction, messages and states.
+        weights: Of interaction, messages and states; not tuned, nor are steps and labels.
         untrained: Whether the teacher knows nothing.
     """
 
