@@ -22,6 +22,10 @@ def config(folder: Path, **data: Any) -> Path:
     return project(folder, "image-classification", **({"data": data} if data else {}))
 
 
+def vit_weights(folder: Path) -> list[torch.Tensor]:
+    return list(AutoModelForImageClassification.from_pretrained(folder).state_dict().values())
+
+
 def pixels(path: Path) -> torch.Tensor:
     """All training pictures, in the order of their rows."""
     batches = list(read_splits(DistillConfig.read_changed(path)).train.loader(shuffle=False))
@@ -66,6 +70,24 @@ def test_a_stored_teacher_knows_its_pictures(tmp_path: Path, capsys: pytest.Capt
     capsys.readouterr()
     assert execute(["distill", str(path), "store=store", "--out", str(tmp_path / "other")]) == 2
     assert "store" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("method", ["{name: hard, every: 2}", "{name: tgeo, classes: 2}"])
+def test_methods_that_call_the_networks_themselves(tmp_path: Path, method: str) -> None:
+    path = config(tmp_path)
+    before = torch.stack([one.sum() for one in vit_weights(tmp_path / "teacher")])
+    assert execute(["distill", str(path), f"method={method}", "--out", str(tmp_path / "run")]) == 0
+    assert execute(["distill", str(path), f"method={method}", "--dry-run"]) == 0
+    assert torch.equal(before, torch.stack([one.sum() for one in vit_weights(tmp_path / "teacher")]))
+    student, other = (vit_weights(tmp_path / name) for name in ("run/model", "teacher"))
+    assert not torch.equal(student[-1], other[-1])
+
+
+def test_what_a_store_cannot_say_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = config(tmp_path)
+    assert execute(["cache", str(path), "--out", str(tmp_path / "store")]) == 0
+    assert execute(["distill", str(path), "store=store", "method=hard", "--out", str(tmp_path / "run")]) == 2
+    assert "method hard: needs both networks themselves" in capsys.readouterr().err
 
 
 def test_pictures_read_by_other_processes_are_the_same(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from limbeck.batch import IGNORED, Batch
-from limbeck.methods.base import Method
+from limbeck.methods.base import Method, Networks
 from limbeck.methods.dac import DistributionAdaptiveClipping
 from limbeck.methods.dkd import DecoupledDistillation
 from limbeck.methods.embedding import EmbeddingDistillation
@@ -204,7 +204,7 @@ def _hard() -> Method:
     with torch.random.fork_rng():
         torch.manual_seed(14)
         student, teacher = nn.Linear(3, 7), nn.Linear(3, 7)
-    method.meet(student, teacher, lambda batch: batch["x"])
+    method.meet(Networks(student, teacher, lambda batch: batch["x"]))
     return method.double()
 
 

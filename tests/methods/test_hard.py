@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from limbeck.errors import LimbeckError
 from limbeck.losses.divergence import forward_kl
+from limbeck.methods.base import Networks
 from limbeck.methods.hard import HardAugmentation
 from limbeck.models.vision.augment import Augmenter
 from limbeck.signals import Signals
@@ -27,7 +28,7 @@ def network(seed: int, *, invariant: bool = False) -> nn.Module:
 def made(**settings: Any) -> tuple[HardAugmentation, nn.Module, nn.Module]:
     method = HardAugmentation(**settings).double()
     student, teacher = network(1), network(2, invariant=True).eval().requires_grad_(False)
-    method.meet(student, teacher, lambda batch: batch["x"])
+    method.meet(Networks(student, teacher, lambda batch: batch["x"]))
     return method, student, teacher
 
 

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from limbeck.errors import LimbeckError
+from limbeck.methods.base import Networks
 from limbeck.methods.tgeo import TrilateralFusion
 from limbeck.methods.unroll import KeptAdamW, loss_after_step
 from limbeck.signals import Signals
@@ -32,7 +33,7 @@ def made(network: nn.Module | None = None, **settings: Any) -> TrilateralFusion:
     method = TrilateralFusion(classes=3, **settings).double()
     method.prepare(lambda batch: Signals(logits=TEACHER), [BATCH])
     if network is not None:
-        method.meet(network, lambda batch: batch["x"], {"x": HELD, "labels": LABELS.flip(0)})
+        method.meet(Networks(network, None, lambda batch: batch["x"], {"x": HELD, "labels": LABELS.flip(0)}))
     return method
 
 
@@ -94,7 +95,7 @@ def test_the_controller_learns_whom_to_trust() -> None:
     wrong = 5 * F.one_hot((LABELS + 1) % 3, 3).double()
     network = student()
     method = made(network, lr=0.05)
-    method.meet(network, lambda batch: batch["x"], BATCH)
+    method.meet(Networks(network, None, lambda batch: batch["x"], BATCH))
     ours = network(X).detach()
     assert float(method.shares(ours, wrong, LABELS).min()) > 0.2
     for _ in range(30):
@@ -159,5 +160,5 @@ def test_the_state_has_class_means_of_the_training_items() -> None:
 
 def test_one_who_has_not_met_the_student_does_not_pretend_to_learn() -> None:
     ours = torch.zeros(6, 3, dtype=torch.float64, requires_grad=True)
-    with pytest.raises(LimbeckError, match="needs the student and held-out items"):
+    with pytest.raises(LimbeckError, match="needs the student itself and held-out items"):
         made().train()(Signals(logits=ours), Signals(logits=TEACHER), BATCH)

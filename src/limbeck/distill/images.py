@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from PIL import Image, UnidentifiedImageError
+from torch import Tensor, nn
 
 from limbeck.batch import Batch
 from limbeck.distill.config import Data
 from limbeck.distill.examples import as_class
 from limbeck.distill.rows import Row
 from limbeck.errors import LimbeckError
+from limbeck.methods.base import Networks
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,32 @@ def _picture(row: Row, column: str) -> Any:
             return path
     except (OSError, UnidentifiedImageError) as error:
         raise LimbeckError(f"{row.where}: column {column!r}: {' '.join(str(error).split())}") from None
+
+
+def networks_of(student: nn.Module, teacher: nn.Module | None, held: Iterable[Batch] = ()) -> Networks:
+    """Both models as functions of pixels, for methods that call them.
+
+    Args:
+        student: An image classifier of `transformers`.
+        teacher: Another; None where a store stands for it.
+        held: Batches of pictures that the student does not learn from.
+    """
+    parts = list(held)
+    columns = (
+        {name: torch.cat([part[name] for part in parts]) for name in ("pixel_values", "labels")} if parts else None
+    )
+    frozen = None if teacher is None else _OfPixels(teacher)
+    return Networks(_OfPixels(student), frozen, lambda batch: batch["pixel_values"], columns)
+
+
+class _OfPixels(nn.Module):
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        logits: Tensor = self.model(pixel_values=pixels).logits
+        return logits
 
 
 class ImageCollator:

@@ -14,7 +14,7 @@ from limbeck.batch import Batch
 from limbeck.distill.batches import Collator, ExampleLoader
 from limbeck.distill.config import DistillConfig
 from limbeck.distill.examples import Encoder, class_names, packed, with_teacher
-from limbeck.distill.images import ImageCollator, encode_images
+from limbeck.distill.images import ImageCollator, encode_images, networks_of
 from limbeck.distill.models import (
     adapted,
     check_causal,
@@ -228,6 +228,10 @@ def prepare(config: DistillConfig) -> Ready:
         config.task, learner, speaker, method, cross_entropy=config.cross_entropy, sampler=sampler, head=head
     )
     connect(task, splits.train)
+    if method is not None and config.task == "image-classification":
+        live = teacher if config.store is None else None
+        held = splits.val.loader(shuffle=False) if method.learns_from_held else ()
+        method.meet(networks_of(learner, live, held))
     return Ready(config, splits, beside, teacher_head, learner, task)
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from torch import nn
+from torch import Tensor, nn
 
 from limbeck.batch import Batch
 from limbeck.losses.term import Term
@@ -30,6 +30,23 @@ class Needs:
     teacher_hidden: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Networks:
+    """The networks themselves, for methods that call them on other inputs than the batch's.
+
+    Args:
+        student: From its input, one tensor, to logits.
+        teacher: Likewise, frozen and in evaluation mode; None where only what it says is at hand.
+        inputs: Finds that input in a batch.
+        held: Columns of items that the student does not learn from, ``labels`` among them, if there are any.
+    """
+
+    student: nn.Module
+    teacher: nn.Module | None
+    inputs: Callable[[Batch], Tensor]
+    held: Mapping[str, Tensor] | None = None
+
+
 class Method(nn.Module, abc.ABC):
     """Compares a student's signals with a teacher's. Its state (projections, prototypes) goes into the checkpoint.
 
@@ -48,6 +65,12 @@ class Method(nn.Module, abc.ABC):
     positionwise: ClassVar[bool] = False
     """Whether its terms are sums over positions of what logits and ``targets`` of that position alone say, counted by
     positions, so that a language model's may be computed a chunk of positions at a time."""
+
+    networks: Networks | None = None
+    """What :meth:`meet` was told; no part of the method's state."""
+
+    learns_from_held: bool = False
+    """Whether it learns from items that the student does not learn from (:attr:`Networks.held`)."""
 
     needs: Needs = Needs()
     weights: Mapping[str, float]
@@ -75,6 +98,10 @@ class Method(nn.Module, abc.ABC):
             teacher: Gives what :attr:`needs` names.
             batches: The training data, in any order.
         """
+
+    def meet(self, networks: Networks) -> None:
+        """Keep the networks, for methods that call them; before the training."""
+        self.networks = networks
 
     def begin_step(self, progress: float) -> None:
         """Move schedules; called before each optimiser step.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 import torch
@@ -28,7 +27,7 @@ class HardAugmentation(Method):
 
     The augmenter maximises ``D(T(x~), S(x~)) - D(T(x), T(x~))``, each with a weight, with gradients through both
     networks into ``x~``. A switch keeps the balance: where the teacher changes by more than ``bound``, only its change
-    counts; where the student differs by less than ``least``, only the difference. :meth:`meet` tells it the two
+    counts; where the student differs by less than ``least``, only the difference. It must meet both
     networks. It learns in the forward pass of the training, by an optimiser of its own.
 
     The equations are from memory of the paper: its code was not found.
@@ -82,26 +81,14 @@ class HardAugmentation(Method):
         self.weights = dict.fromkeys(("hard/clean", "hard/augmented"), weight * temperature**2)
         self.adam = KeptAdamW(self.augmenter.parameters(), lr=lr)
         self.register_buffer("seen", torch.zeros((), dtype=torch.long))
-        self._met: tuple[nn.Module, nn.Module, Callable[[Batch], Tensor]] | None = None
-
-    def meet(self, student: nn.Module, teacher: nn.Module, inputs: Callable[[Batch], Tensor]) -> None:
-        """Say who learns from whom.
-
-        Args:
-            student: From its input to logits. It is not kept as a part of the method, nor is the teacher.
-            teacher: Likewise, frozen and in evaluation mode.
-            inputs: Finds the input of both in a batch.
-        """
-        self._met = student, teacher, inputs
 
     def forward(self, student: Signals, teacher: Signals, batch: Batch) -> dict[str, Term]:
         """Both over items; in training the augmenter learns before it is asked."""
         assert isinstance(student.logits, Tensor)
         assert isinstance(teacher.logits, Tensor)
-        if self._met is None:
-            raise LimbeckError("method hard: needs both networks (HardAugmentation.meet), not what they say alone")
-        network, theirs, inputs = self._met
-        values = inputs(batch)
+        network, theirs = self._both()
+        assert self.networks is not None
+        values = self.networks.inputs(batch)
         if self.learn and self.training and torch.is_grad_enabled() and len(values):
             if int(self.seen) % self.every == 0:
                 self._learn(values, teacher.logits)
@@ -122,8 +109,7 @@ class HardAugmentation(Method):
             values: Inputs.
             told: The teacher's logits of them.
         """
-        assert self._met is not None
-        network, theirs, _ = self._met
+        network, theirs = self._both()
         augmented: Tensor = functional_call(self.augmenter, augmenter, (values,))
         held: dict[str, Any] = {name: value.detach() for name, value in network.named_parameters()}
         held |= {name: value.clone() for name, value in network.named_buffers()}
@@ -135,6 +121,11 @@ class HardAugmentation(Method):
         if self.stability and self.disagreement and float(differs.detach()) < self.least:
             return -self.disagreement * differs
         return self.stability * moves - self.disagreement * differs
+
+    def _both(self) -> tuple[nn.Module, nn.Module]:
+        if self.networks is None or self.networks.teacher is None:
+            raise LimbeckError("method hard: needs both networks themselves, not what they say alone")
+        return self.networks.student, self.networks.teacher
 
     def _learn(self, values: Tensor, told: Tensor) -> None:
         parameters = {name: value.detach().requires_grad_() for name, value in self.augmenter.named_parameters()}

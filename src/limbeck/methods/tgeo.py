@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Annotated, Literal
 
 import torch
 import torch.nn.functional as F
 from pydantic import Field
-from torch import Tensor, nn
+from torch import Tensor
 from torch.func import functional_call
 
 from limbeck.batch import Batch
 from limbeck.errors import LimbeckError
 from limbeck.losses.fusion import fused_distillation
 from limbeck.losses.term import Term
-from limbeck.methods.base import Method, Needs
+from limbeck.methods.base import Method, Needs, Networks
 from limbeck.methods.class_means import ClassMeans
 from limbeck.methods.unroll import KeptAdamW, loss_after_step
 from limbeck.models.controller import FusionController, State
@@ -31,7 +31,7 @@ class TrilateralFusion(Method):
     ``weighting="learned"``: ``a_i`` is what a small network (the controller) says of the probability vectors of student
     S, teacher T, truth G and the teacher's mean over the class, and of their squared differences. It learns to make the
     cross-entropy of held-out items small after one step of gradient descent by the student, through that step
-    (:meth:`outer_loss`), in the forward pass of the training; :meth:`meet` tells it the student and those items.
+    (:meth:`outer_loss`), in the forward pass of the training; it must meet the student and those items.
 
     The others need neither: ``"fixed"``; ``"annealed"``, a line from 1 to 0 over the training; ``"teacher-loss"``, the
     teacher's probability of the truth; ``"loss-ratio"``, ``1 - exp(-CE_S / CE_T)``.
@@ -86,22 +86,12 @@ class TrilateralFusion(Method):
         self.classes, self.weighting, self.alpha, self.temperature = classes, weighting, alpha, temperature
         self.step, self.every, self.held_out = step, every, held_out
         self.weights = {"tgeo": 1.0}
+        self.learns_from_held = weighting == "learned"
         self.controller = FusionController(classes, state).requires_grad_(False)  # the loop's optimiser is not its own
         self.adam = KeptAdamW(self.controller.parameters(), lr=lr, weight_decay=weight_decay)
         self.means = ClassMeans(classes, classes)
         self.register_buffer("seen", torch.zeros((), dtype=torch.long))
         self.register_buffer("progress", torch.zeros(()))
-        self._met: tuple[nn.Module, Callable[[Batch], Tensor], dict[str, Tensor]] | None = None
-
-    def meet(self, student: nn.Module, inputs: Callable[[Batch], Tensor], held: dict[str, Tensor]) -> None:
-        """Say who learns, and by which items it is judged whether it learns the right things.
-
-        Args:
-            student: From its input to logits. It is not kept as a part of the method.
-            inputs: Finds that input in a batch.
-            held: Columns of the items that the student does not learn from, ``labels`` among them.
-        """
-        self._met = student, inputs, held
 
     @torch.no_grad()
     def prepare(self, teacher: Teacher, batches: Iterable[Batch]) -> None:
@@ -148,7 +138,7 @@ class TrilateralFusion(Method):
             batch: What the student steps on.
             held: What it is then judged by.
         """
-        student, inputs, _ = self._known()
+        student, inputs = self._known().student, self._known().inputs
         labels = batch["labels"]
 
         def inner(ours: Tensor) -> Tensor:
@@ -161,19 +151,20 @@ class TrilateralFusion(Method):
         return loss_after_step(student, inputs(batch), inner, inputs(held), outer, step=self.step)
 
     def _learn(self, theirs: Tensor, batch: Batch) -> None:
-        everything = self._known()[2]
+        everything = self._known().held
+        assert everything is not None
         if int(self.seen) % self.every == 0:
-            rows = torch.randint(len(everything["labels"]), (self.held_out,), device=theirs.device)
-            held = {name: value[rows] for name, value in everything.items()}
+            rows = torch.randint(len(everything["labels"]), (self.held_out,))
+            held = {name: value[rows.to(value.device)].to(theirs.device) for name, value in everything.items()}
             parameters = {name: value.detach().requires_grad_() for name, value in self.controller.named_parameters()}
             loss = self.outer_loss(parameters, theirs, batch, held)
             self.adam.step(self.controller.parameters(), torch.autograd.grad(loss, list(parameters.values())))
         self.seen += 1
 
-    def _known(self) -> tuple[nn.Module, Callable[[Batch], Tensor], dict[str, Tensor]]:
-        if self._met is None:
+    def _known(self) -> Networks:
+        if self.networks is None or self.networks.held is None:
             raise LimbeckError(
-                "method tgeo: weighting 'learned' needs the student and held-out items (TrilateralFusion.meet); "
+                "method tgeo: weighting 'learned' needs the student itself and held-out items; "
                 "possible without: fixed, annealed, teacher-loss, loss-ratio"
             )
-        return self._met
+        return self.networks

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 
 def loss_after_step(
@@ -48,12 +49,14 @@ def loss_after_step(
         said: Tensor = functional_call(student, {**parameters, **buffers}, (values,))
         return said
 
-    slopes = torch.autograd.grad(inner(say(before, seen)), list(before.values()), create_graph=True, allow_unused=True)
-    after = {
-        name: value if slope is None else value - step * slope
-        for (name, value), slope in zip(before.items(), slopes, strict=True)
-    }
-    return outer(say(after, held))
+    with sdpa_kernel(SDPBackend.MATH):  # the others have no second derivative
+        inside = inner(say(before, seen))
+        slopes = torch.autograd.grad(inside, list(before.values()), create_graph=True, allow_unused=True)
+        after = {
+            name: value if slope is None else value - step * slope
+            for (name, value), slope in zip(before.items(), slopes, strict=True)
+        }
+        return outer(say(after, held))
 
 
 class KeptAdamW(nn.Module):

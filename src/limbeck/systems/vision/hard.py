@@ -9,7 +9,6 @@ from typing import Any
 import torch
 from torch import nn
 
-from limbeck.batch import Batch
 from limbeck.evaluation.metrics import Accuracy, Mean
 from limbeck.methods.hard import HardAugmentation
 from limbeck.models.size import parameters_of
@@ -113,34 +112,27 @@ def everywhere(pictures: Pictures) -> Pictures:
     return Pictures(torch.cat([one.images for one in three]), torch.cat([one.labels for one in three]))
 
 
-class Introduce(Callback):
-    """Lets the method meet both networks, and keeps it.
+class Keeper(Callback):
+    """Keeps the method, to be asked what its augmenter has come to."""
 
-    Args:
-        teacher: The student is the task's.
-    """
-
-    def __init__(self, teacher: nn.Module) -> None:
-        self.teacher = teacher
-        self.method: HardAugmentation | None = None
+    method: HardAugmentation | None = None
 
     def on_start(self, progress: Progress) -> None:
         """Before the first step."""
         assert isinstance(progress.task, ImageTask)
         for method in progress.task.methods:
             if isinstance(method, HardAugmentation):
-                method.meet(progress.task.student, self.teacher, _pixels)
                 self.method = method
 
 
 def measured(job: Job) -> Measured:
     """Accuracy where things stand in the middle, are moved or rotated, agreement, and the learnt shift."""
     assert job.teacher is not None
-    introduced = Introduce(job.teacher)
+    keeper = Keeper()
     network: nn.Module = job.teacher
     spent: dict[str, float] = {}
     if job.role != "teacher":
-        network, spent = train(job, introduced)
+        network, spent = train(job, keeper)
     tests = job.judged_by
     moved = tests.shifted("moved")
     ours, theirs = (said_by(one, moved.pixels, device=job.device).argmax(-1) for one in (network, job.teacher))
@@ -150,10 +142,6 @@ def measured(job: Job) -> Measured:
         TURNED: right(network, tests.shifted("rotated"), job.device),
         AGREEMENT.name: (AGREEMENT, AGREEMENT.statistics(ours.tolist(), theirs.tolist())),
     }
-    if introduced.method is not None and introduced.method.augmenter.family == "affine":
-        columns[SHIFT.name] = (SHIFT, SHIFT.of([introduced.method.augmenter.ranges()["shift"]]))
+    if keeper.method is not None and keeper.method.augmenter.family == "affine":
+        columns[SHIFT.name] = (SHIFT, SHIFT.of([keeper.method.augmenter.ranges()["shift"]]))
     return Measured(columns, spent, parameters_of(network))
-
-
-def _pixels(batch: Batch) -> Any:
-    return batch["pixels"]

@@ -8,6 +8,7 @@ from typing import Any
 
 from limbeck.batch import Batch
 from limbeck.evaluation.metrics import Accuracy, Mean
+from limbeck.methods.base import Networks
 from limbeck.methods.tgeo import TrilateralFusion
 from limbeck.models.size import parameters_of
 from limbeck.systems.findings import Findings, Role
@@ -140,7 +141,7 @@ class Introduce(Callback):
         self.method = method
         if method.weighting == "learned":
             held = {"pixels": self.held.pixels.to(self.device), "labels": self.held.labels.to(self.device)}
-            method.meet(progress.task.student, _pixels, held)
+            method.meet(Networks(progress.task.student, None, _pixels, held))
 
 
 def measured(job: Job) -> Measured:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from limbeck.batch import Batch
 from limbeck.evaluation.base import Metric, Statistics
 from limbeck.evaluation.metrics import Accuracy
-from limbeck.methods.base import Method
+from limbeck.methods.base import Method, Networks
 from limbeck.methods.find import make_method
 from limbeck.models.size import parameters_of
 from limbeck.signals import tap
@@ -132,6 +132,8 @@ def train(job: Job, *callbacks: Callback) -> tuple[Classifier, dict[str, float]]
     if job.teacher is not None and methods:
         live = LiveTeacher(job.teacher.to(job.device), _pixels, hidden_of(methods)[1])
         teacher = live if job.change else Told(live, pictures, job.device)
+    for method in methods:
+        method.meet(Networks(student, job.teacher, lambda batch: batch["pixels"]))
     task = ImageTask(student, methods, teacher, label_weight=job.label_weight, change=job.change).to(job.device)
     if teacher is not None:
         _connect(task, methods, teacher, pictures, job.device)
