@@ -17,6 +17,9 @@ def test_arms_are_read_and_what_networks_answer_is_filled_in() -> None:
         {"name": "logits", "temperature": 4, "weight": 2},
         {"name": "nd", "student": "features", "teacher": "features", "classes": 7, "align": "norm"},
     ]
+    assert parse_arm("ofa:stages=[stages.0,stages.1],eps=1.2", classes=7) == [
+        {"name": "ofa", "stages": ["stages.0", "stages.1"], "eps": 1.2}
+    ]
     assert parse_arm("nd:student=stages.1", classes=7)[0]["student"] == "stages.1"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,6 +18,8 @@ from limbeck.systems.vision.models import SHAPES
 from limbeck.systems.vision.training import Budget, Job, image_teacher, run_all
 
 Settings = Mapping[str, Any]
+_BETWEEN = re.compile(r",(?![^\[{]*[\]}])")
+"""The commas that are not within a list or a mapping."""
 RATES = {"resnet": 5e-3, "vit": 2e-3, "mixer": 2e-3}
 """Learning rates of students at their peak, by family: the same for every arm."""
 
@@ -49,7 +52,7 @@ def _parse_method(text: str, classes: int) -> Settings:
     answers = {"student": "features", "teacher": "features", "classes": classes}
     fields = settings_of(known[name]).model_fields
     settings = {key: value for key, value in answers.items() if key in fields and fields[key].is_required()}
-    for pair in filter(None, rest.split(",")):
+    for pair in filter(None, _BETWEEN.split(rest)):
         key, equals, value = pair.partition("=")
         if not equals:
             raise LimbeckError(f"{text!r}: got {pair!r}, expected SETTING=VALUE")
