@@ -67,9 +67,7 @@ def diswot(
 
     What the repository calls diswot.py in its predictors is another score, of batch norms; this is the paper's.
     """
-    sizes = lab.pick(
-        smoke=Sizes(48, 24, 40, 48), default=Sizes(1000, 1000, 2000), full=Sizes(4000, 2000, 4000, 10_000)
-    )
+    sizes = lab.pick(smoke=Sizes(48, 24, 40, 48), default=Sizes(1000, 1000, 2000), full=Sizes(4000, 2000, 4000, 10_000))
     budget = Budget(steps or lab.pick(smoke=1, default=120, full=2000))
     teaching = Budget(lab.pick(smoke=1, default=800, full=8000), lr=2e-3)
     count = candidates or lab.pick(smoke=3, default=16, full=64)
