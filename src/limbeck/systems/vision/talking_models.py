@@ -32,7 +32,7 @@ class Talk:
 
     Args:
         rounds: How often; 0 is one way.
-        weights: Of interaction, messages and states; not tuned, nor are steps and labels.
+        weights: Of interaction, messages and states; not tuned, nor are steps and learning rate.
         untrained: Whether the teacher knows nothing.
     """
 
@@ -62,7 +62,7 @@ ARMS: dict[str, tuple[Role, str, Talk | None]] = {
     needs=("hidden",),
     claim="A student that may ask its teacher with its own states learns more than one that only hears it.",
 )
-def talking_models(lab: Lab, *, labels: int = 40, steps: int | None = None, workers: int | None = None) -> Findings:
+def talking_models(lab: Lab, *, labels: int = 150, steps: int | None = None, workers: int | None = None) -> Findings:
     """A wide ResNet that knows 12 kinds in ordinary light helps a narrow one with six kinds, light and dark exchanged.
 
     The student's state in the middle is encoded into a message; the teacher decodes it, runs its last stage on it, and
@@ -71,13 +71,12 @@ def talking_models(lab: Lab, *, labels: int = 40, steps: int | None = None, work
     Arms: alone; one way, with the same encoders and decoders, of the teacher's own features; one, two, three rounds;
     without either kind of agreement; and a teacher that knows nothing. Logit distillation has no arm: heads differ.
 
-    The paper's equations are not public in code; these are a reconstruction. Its ratings of films are left out.
+    The paper's equations are not public in code; these are a reconstruction. Its ratings of films are left out. From 40
+    pictures of each kind students hardly learnt: 28 % of validation pictures alone, 48 % from 150; chance is 17 %.
     """
-    sizes = lab.pick(
-        smoke=Sizes(96, 48, 48, 64), default=Sizes(1200, 1600, 3000, 6000), full=Sizes(4000, 4000, 6000, 20_000)
-    )
+    sizes = lab.pick(smoke=Sizes(96, 48, 48, 64), default=Sizes(3000, 1600, 3000), full=Sizes(4000, 4000, 6000, 20_000))
     budget = Budget(steps or lab.pick(smoke=1, default=250, full=2000))
-    long = Budget(lab.pick(smoke=1, default=600, full=8000), lr=2e-3)
+    long = Budget(lab.pick(smoke=1, default=800, full=8000), lr=2e-3)
     teacher = image_teacher(lab, TEACHER, image_set(sizes=sizes), long)
     torch.manual_seed(0)
     ignorant = TEACHER.build(12).eval().requires_grad_(False)
