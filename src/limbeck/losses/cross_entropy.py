@@ -16,13 +16,13 @@ from limbeck.losses.term import Term
 
 
 def cross_entropy(logits: Float[Tensor, "*positions classes"], targets: Int[Tensor, "*positions"]) -> Term:
-    """``-log p_target`` at every position whose target is not :data:`IGNORED`.
+    """``-log p_target`` at every position whose target is not :data:`~limbeck.batch.IGNORED`.
 
     For next tokens, ``targets`` are already shifted: logits are judged by the target of the same position.
 
     Args:
         logits: Scores before the softmax; where the target is ignored they may hold anything.
-        targets: The right classes, or :data:`IGNORED`.
+        targets: The right classes, or :data:`~limbeck.batch.IGNORED`.
 
     Returns:
         The sum over positions that count, in nats, and their number.

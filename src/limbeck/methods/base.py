@@ -70,7 +70,7 @@ class Method(nn.Module, abc.ABC):
     """What :meth:`meet` was told; no part of the method's state."""
 
     learns_from_held: bool = False
-    """Whether it learns from items that the student does not learn from (:attr:`Networks.held`)."""
+    """Whether it learns from items that the student does not learn from (``held`` of :class:`Networks`)."""
 
     needs: Needs = Needs()
     weights: Mapping[str, float]
@@ -95,7 +95,7 @@ class Method(nn.Module, abc.ABC):
         """Look at the training data once, after :meth:`connect`; for methods that need to know all of it beforehand.
 
         Args:
-            teacher: Gives what :attr:`needs` names.
+            teacher: Gives what the method needs.
             batches: The training data, in any order.
         """
 

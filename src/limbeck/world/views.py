@@ -32,6 +32,7 @@ SHIFTS: tuple[Shift, ...] = get_args(Shift)
 KINDS = ("dog", "cat", "horse", "goat", "rabbit", "bag", "suitcase", "box", "teapot", "kettle", "bottle", "truck")
 MATERIALS = ("wooden", "metal", "stone", "woven")
 CLASSES: dict[LabelSet, tuple[str, ...]] = {"kind": KINDS, "material": MATERIALS, "setting": SETTINGS}
+"""Names of the classes of each label set."""
 
 _STREAM = 5000
 _SIDES = (0.5, 0.6, 0.7)  # of the thing; what lies about has the first of them, less a third
