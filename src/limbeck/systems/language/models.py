@@ -64,6 +64,7 @@ def tiny_gpt(shape: Shape, vocabulary: Vocabulary) -> Any:
     """A GPT-2 of a shape, with weights from the current random state; without dropout.
 
     Example:
+        >>> import torch
         >>> from limbeck.world.language import vocabulary
         >>> model = tiny_gpt(Shape(16), vocabulary())
         >>> model(input_ids=torch.tensor([[1, 5, 7]])).logits.shape[-1] == len(vocabulary())
