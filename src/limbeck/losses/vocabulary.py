@@ -11,6 +11,7 @@ from torch import Tensor
 from limbeck.errors import LimbeckError
 from limbeck.losses.pairs import check_temperature
 from limbeck.losses.rowwise import rowwise_term
+from limbeck.losses.sorting import descending
 from limbeck.losses.term import Term
 from limbeck.signals import SparseLogits
 
@@ -64,7 +65,7 @@ def universal_logit_distance(
         return rowwise_term(_largest, (student, teacher.log_probs.detach()), mask)
 
     def value(ours: Tensor, theirs: Tensor) -> Tensor:
-        q, p = ((side / temperature).softmax(-1).sort(dim=-1, descending=True).values for side in (ours, theirs))
+        q, p = (descending((side / temperature).softmax(-1)) for side in (ours, theirs))
         common = min(q.shape[-1], p.shape[-1])
         apart = (q[..., :common] - p[..., :common]).abs().sum(-1)
         return apart + q[..., common:].sum(-1) + p[..., common:].sum(-1)
@@ -73,7 +74,7 @@ def universal_logit_distance(
 
 
 def _largest(student: Tensor, log_probs: Tensor) -> Tensor:
-    p = log_probs.exp().sort(dim=-1, descending=True).values
+    p = descending(log_probs.exp())
     q = student.softmax(-1).topk(min(p.shape[-1], student.shape[-1]), dim=-1).values
     common = q.shape[-1]
     return (q - p[..., :common]).abs().sum(-1) + p[..., common:].sum(-1)
