@@ -16,9 +16,7 @@ from __future__ import annotations
 import argparse
 import datetime
 import importlib.util
-import multiprocessing
 import os
-import platform
 import tempfile
 import time
 from collections.abc import Callable
@@ -37,6 +35,7 @@ from limbeck.models.heads import take_apart
 from limbeck.teachers.store.reader import StoredTeacher
 from limbeck.teachers.store.settings import StoreSettings
 from limbeck.teachers.store.write import write_store
+from processes import ask, is_child, processor
 
 Batch = dict[str, Tensor]
 
@@ -157,33 +156,32 @@ def _stepper(
 
 def memory(args: argparse.Namespace) -> None:
     """Print a table of the first step's memory."""
-    print(f"{args}\n{platform.processor() or platform.machine()}, torch {torch.__version__}, {datetime.date.today()}")
+    print(f"{args}\n{processor()}, torch {torch.__version__}, {datetime.date.today()}")
     print("| vocabulary | whole, MiB | in chunks, MiB | ratio |\n| --- | ---: | ---: | ---: |")
+    sizes = {name: getattr(args, name) for name in ("width", "layers", "batch", "length")}
     for vocabulary in args.memory:
-        found = []
-        for chunks in (False, True):
-            with multiprocessing.get_context("spawn").Pool(1) as pool:
-                found.append(pool.apply(step_memory, (args, vocabulary, chunks)))
+        found = [ask(vocabulary=vocabulary, chunks=chunks, **sizes) for chunks in (False, True)]
         print(f"| {vocabulary:,} | {found[0]:,.0f} | {found[1]:,.0f} | {found[1] / found[0]:.2f} |", flush=True)
 
 
-def step_memory(args: argparse.Namespace, vocabulary: int, chunks: bool) -> float:
+def step_memory(vocabulary: int, chunks: bool, width: int, layers: int, batch: int, length: int) -> float:
     """MiB of forward and backward pass by a live teacher and labels, beyond weights and data."""
-    torch.set_num_threads(1)
-    teacher, student = model(vocabulary, 2 * args.width, args.layers).eval(), model(vocabulary, args.width, args.layers)
+    teacher, student = model(vocabulary, 2 * width, layers).eval(), model(vocabulary, width, layers)
     head = take_apart(teacher, "teacher") if chunks else None
     method = make_method({"name": "logits"})
     loss = ours(student, live_teacher(teacher, "causal-lm", method, head), method, labels=0.5, chunks=chunks)
-    (batch,) = batches(1, args.batch, args.length, vocabulary)
+    (data,) = batches(1, batch, length, vocabulary)
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     # What making the models took at its height must not hide what the step takes.
     Path("/proc/self/clear_refs").write_text("5")
-    loss(batch).backward()
+    loss(data).backward()
     lines = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
     return int(lines["VmHWM"].split()[0]) / 2**10 - pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
 def main() -> None:
+    if is_child(step_memory):
+        return
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name, default in (("vocabulary", 8000), ("width", 256), ("layers", 4), ("k", 64), ("rounds", 7)):
         parser.add_argument(f"--{name}", type=int, default=default)
@@ -204,7 +202,7 @@ def main() -> None:
                 taken = step()
                 if number:  # the first pays for what is made once
                     times[name].append(taken)
-    print(f"{args}\n{platform.processor() or platform.machine()}, torch {torch.__version__}, {datetime.date.today()}")
+    print(f"{args}\n{processor()}, torch {torch.__version__}, {datetime.date.today()}")
     base = min(times["labels alone"])
     print("| step | ms | of labels alone |\n| --- | ---: | ---: |")
     for name, found in times.items():

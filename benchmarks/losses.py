@@ -13,14 +13,7 @@ from __future__ import annotations
 import argparse
 import datetime
 import importlib.util
-import json
-import platform
-import resource
-import statistics
-import subprocess
 import sys
-import time
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -32,6 +25,7 @@ from limbeck.losses.divergences import divergence
 from limbeck.losses.linear import linear_divergence
 from limbeck.losses.transport import sinkhorn_batchwise
 from limbeck.signals import LinearLogits
+from processes import NotMeasured, Step, is_child, medians, processor, take
 
 OURS = "limbeck, chunked"
 LINEAR = {"forward_kl": (OURS, "limbeck, whole", "plain torch"), "generalized_js": (OURS, "plain torch", "liger")}
@@ -48,7 +42,7 @@ def plain(name: str, student: Tensor, teacher: Tensor) -> Tensor:
     return 0.5 * sum(parts, torch.zeros(()))
 
 
-def linear(name: str, contender: str, tokens: int, vocabulary: int, width: int) -> Callable[[], Tensor]:
+def linear(name: str, contender: str, tokens: int, vocabulary: int, width: int) -> Step:
     generator = torch.Generator().manual_seed(0)
     hidden, weight, other, head = (
         torch.randn(*shape, generator=generator).mul_(0.1)
@@ -77,7 +71,7 @@ def linear(name: str, contender: str, tokens: int, vocabulary: int, width: int) 
     return whole
 
 
-def sinkhorn(contender: str, items: int, classes: int) -> Callable[[], Tensor]:
+def sinkhorn(contender: str, items: int, classes: int) -> Step:
     student, teacher = torch.randn(2, items, classes, generator=torch.Generator().manual_seed(0)) * 3
     student.requires_grad_()
     if contender == "limbeck":
@@ -103,34 +97,15 @@ def sinkhorn(contender: str, items: int, classes: int) -> Callable[[], Tensor]:
     return transport
 
 
-def child(given: dict[str, Any]) -> None:
-    """Run one contender and print what it took as JSON."""
-    torch.set_num_threads(1)
-    kind = given.pop("kind")
-    rounds = given.pop("rounds")
+def measure(kind: str, rounds: int, **given: Any) -> dict[str, float]:
     function = linear(**given) if kind == "linear" else sinkhorn(**given)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    times, value = [], 0.0
-    for _ in range(rounds):
-        start = time.process_time()
+
+    def step() -> Tensor:
         found = function()
         found.backward()
-        times.append(time.process_time() - start)
-        value = float(found.detach())
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-    print(json.dumps({"seconds": min(times), "mib": peak / 1024, "value": value}))
+        return found.detach()
 
-
-def measured(turns: int, **given: Any) -> dict[str, float] | None:
-    command = [sys.executable, __file__, "--child", json.dumps(given)]
-    found = []
-    for _ in range(turns):
-        run = subprocess.run(command, capture_output=True, text=True, check=False)
-        if run.returncode:
-            print(f"{given['contender']}: {run.stderr.strip().splitlines()[-1]}", file=sys.stderr)
-            return None
-        found.append(json.loads(run.stdout.splitlines()[-1]))
-    return {key: statistics.median(one[key] for one in found) for key in found[0]}
+    return take(step, rounds)
 
 
 def table(title: str, contenders: tuple[str, ...], options: argparse.Namespace, **given: Any) -> None:
@@ -139,9 +114,10 @@ def table(title: str, contenders: tuple[str, ...], options: argparse.Namespace, 
     for contender in contenders:
         if contender in missing and importlib.util.find_spec(missing[contender]) is None:
             continue
-        found = measured(options.turns, contender=contender, rounds=options.rounds, **given)
-        if found is not None:
-            rows[contender] = found
+        try:
+            rows[contender] = medians(options.turns, contender=contender, rounds=options.rounds, **given)
+        except NotMeasured as why:
+            print(f"{contender}: {why}", file=sys.stderr)
     first = next(iter(rows.values()))
     print(f"\n{title}\n\n| | seconds | ours is | MiB | ours takes | value |\n| --- | --- | --- | --- | --- | --- |")
     for contender, row in rows.items():
@@ -154,6 +130,8 @@ def table(title: str, contenders: tuple[str, ...], options: argparse.Namespace, 
 
 
 def main() -> None:
+    if is_child(measure):
+        return
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tokens", type=int, nargs="*", default=[2048, 8192])
     parser.add_argument("--vocabulary", type=int, nargs="*", default=[32_000, 128_000])
@@ -162,13 +140,9 @@ def main() -> None:
     parser.add_argument("--classes", type=int, nargs="*", default=[10, 1000])
     parser.add_argument("--rounds", type=int, default=2, help="in a process")
     parser.add_argument("--turns", type=int, default=1, help="processes a contender")
-    parser.add_argument("--child", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.child:
-        child(json.loads(options.child))
-        return
     date = datetime.datetime.now(datetime.UTC).date()
-    print(f"{platform.processor() or platform.machine()}, one thread; PyTorch {torch.__version__}; {date}")
+    print(f"{processor()}, one thread; PyTorch {torch.__version__}; {date}")
     for vocabulary in options.vocabulary:
         for tokens in options.tokens:
             for name, contenders in LINEAR.items():

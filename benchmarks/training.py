@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import datetime
 import gzip
-import json
 import os
 import platform
 import re
@@ -29,7 +28,6 @@ import numpy as np
 import torch
 import transformers
 import yaml
-from benchmarks.world import processor
 
 from limbeck.models.vision.maps import MapSpec
 from limbeck.systems.translation.arms import ARMS
@@ -40,6 +38,7 @@ from limbeck.systems.translation.recipe import Recipe
 from limbeck.training.loop import fit
 from limbeck.training.plan import Plan
 from limbeck.training.translation import TranslationTask
+from processes import ask, is_child, processor
 
 WARM_UP = 20
 """Steps that are not counted."""
@@ -60,7 +59,8 @@ def corpus_of(data: Path | None, lines: int) -> Corpus:
     for language in ("en", "de"):
         with gzip.open(data / f"train.lc.norm.tok.{language}.gz", "rt", encoding="utf-8") as file:
             sides.append([line.rstrip("\n") for line, _ in zip(file, range(lines), strict=False)])
-    train = Part(*sides, list(range(len(sides[0]))))
+    source, target = sides
+    train = Part(source, target, list(range(len(source))))
     val = Part(train.source[:100], train.target[:100], train.pictures[:100])
     return Corpus("en-de", train, val, {"val": val}, tokenized=True)
 
@@ -123,7 +123,7 @@ def marian(options: argparse.Namespace) -> float:
                         "decoder_input_ids": model.prepare_decoder_input_ids_from_labels(labels),
                     }
 
-    class Clock(TrainerCallback):  # type: ignore[misc]
+    class Clock(TrainerCallback):
         tokens, began, seconds = 0, 0.0, 0.0
 
         def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
@@ -133,7 +133,7 @@ def marian(options: argparse.Namespace) -> float:
         def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
             self.seconds = time.perf_counter() - self.began
 
-    class Trainer(Seq2SeqTrainer):  # type: ignore[misc]
+    class Trainer(Seq2SeqTrainer):
         def get_train_dataloader(self) -> Any:
             return torch.utils.data.DataLoader(Batches(), batch_size=None)
 
@@ -209,7 +209,14 @@ def _joeynmt_config(folder: Path, options: argparse.Namespace) -> dict[str, Any]
     }  # fmt: skip
 
 
-def main() -> None:
+def measure(contender: str, arguments: list[str]) -> float:
+    options = parser().parse_args(arguments)
+    torch.set_num_threads(options.threads)
+    others = {"marian": marian, "joeynmt": joeynmt}
+    return others[contender](options) if contender in others else ours(options, contender)
+
+
+def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, help="folder of Multi30k's tok files; the world's captions by default")
     parser.add_argument("--joeynmt", type=Path, help="a Python that has joeynmt 2.3; left out by default")
@@ -218,23 +225,20 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--batch-tokens", type=int, default=4096)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
-    parser.add_argument("--only", help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    if options.only:
-        speed = {"marian": marian, "joeynmt": joeynmt}.get(options.only) or (lambda asked: ours(asked, options.only))
-        print(json.dumps(speed(options)))
+    return parser
+
+
+def main() -> None:
+    if is_child(measure):
         return
+    options = parser().parse_args()
     contenders = {**OURS, "marian": f"transformers {transformers.__version__}, Marian in the Trainer"}
     if options.joeynmt:
         contenders["joeynmt"] = "joeynmt 2.3.0"
     speeds: dict[str, list[float]] = {name: [] for name in contenders}
     for _ in range(options.rounds):
         for name in contenders:
-            found = subprocess.run(
-                [sys.executable, *sys.argv, "--only", name], check=True, capture_output=True, text=True
-            )
-            speeds[name].append(json.loads(found.stdout.splitlines()[-1]))
+            speeds[name].append(ask(contender=name, arguments=sys.argv[1:]))
     first = statistics.median(speeds["text-only"])
     for name, title in contenders.items():
         middle = statistics.median(speeds[name])

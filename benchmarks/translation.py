@@ -34,18 +34,11 @@ from limbeck.models.ikd_mmt.tokenization import train_tokenizer
 from limbeck.models.ikd_mmt.translator import Translator
 from limbeck.models.quiet import quiet_transformers
 from limbeck.world import World
+from processes import processor
 
 Contender = Callable[[Sequence[str]], list[str]]
 LONGEST_POSITIONS = 1100
 """CTranslate2 wants a table of positions: enough for 512 source tokens and the translations they allow."""
-
-
-def processor() -> str:
-    """The name of the processor, where the system tells it."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
 
 
 def random_model(sentences: Sequence[str]) -> Translator:
@@ -149,7 +142,7 @@ def ctranslate2(translator: Translator, folder: Path, compute_type: str, threads
             max_batch_size=translator.batch_tokens,
             batch_type="tokens",
         )
-        rows = [tokenizer.convert_tokens_to_ids(result.hypotheses[0]) for result in results]
+        rows: Any = [tokenizer.convert_tokens_to_ids(result.hypotheses[0]) for result in results]
         return tokenizer.batch_decode(rows, skip_special_tokens=True)
 
     return translate
@@ -209,7 +202,9 @@ def measure(
     contenders: dict[str, Contender], sentences: Sequence[str], chosen: argparse.Namespace, now: Callable[[], float]
 ) -> None:
     """Let them translate by turns, all sentences together and some alone, and print what came out."""
-    found, together, alone = {}, {name: [] for name in contenders}, {name: [] for name in contenders}
+    found: dict[str, list[str]] = {}
+    together: dict[str, list[float]] = {name: [] for name in contenders}
+    alone: dict[str, list[float]] = {name: [] for name in contenders}
     for translate in contenders.values():
         translate(sentences[:50])
     for _ in range(chosen.repeat):

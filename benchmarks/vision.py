@@ -14,20 +14,12 @@ from __future__ import annotations
 import argparse
 import datetime
 import importlib.util
-import json
-import platform
-import resource
-import statistics
-import subprocess
-import sys
-import time
 from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from limbeck.errors import LimbeckError
 from limbeck.losses.divergence import forward_kl
 from limbeck.losses.relations import rkd_angle, rkd_distance, similarity_preserving
 from limbeck.methods.find import make_method, named_methods
@@ -36,8 +28,8 @@ from limbeck.systems.vision.data import Sizes, image_set
 from limbeck.systems.vision.models import SHAPES
 from limbeck.systems.vision.task import ImageTask, Told, hidden_of
 from limbeck.teachers.live import LiveTeacher
+from processes import NotMeasured, Step, is_child, medians, processor, take
 
-Step = Callable[[], Tensor]
 LOSSES = ("KD", "RKD, distances and angles", "similarity-preserving")
 
 
@@ -101,38 +93,8 @@ def loss_of(contender: str, name: str, items: int) -> Step:
     return step
 
 
-def child(given: dict[str, Any]) -> None:
-    """Run one contender and print what it took as JSON."""
-    torch.set_num_threads(1)
-    rounds = given.pop("rounds")
-    try:
-        step = loss_of(**given) if "contender" in given else step_of(**given)
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        times, value = [], 0.0
-        for _ in range(rounds):
-            start = time.process_time()
-            loss = step()
-            times.append(time.process_time() - start)
-            value = float(loss)
-    except LimbeckError as error:
-        print(json.dumps({"refused": str(error)}))
-        return
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-    print(json.dumps({"seconds": min(times), "mib": peak / 1024, "value": value}))
-
-
-def measured(turns: int, **given: Any) -> dict[str, float] | str:
-    command = [sys.executable, __file__, "--child", json.dumps(given)]
-    found = []
-    for _ in range(turns):
-        run = subprocess.run(command, capture_output=True, text=True, check=False)
-        if run.returncode:
-            return run.stderr.strip().splitlines()[-1]
-        said = json.loads(run.stdout.splitlines()[-1])
-        if "refused" in said:
-            return str(said["refused"])
-        found.append(said)
-    return {key: statistics.median(one[key] for one in found) for key in found[0]}
+def measure(rounds: int, **given: Any) -> dict[str, float]:
+    return take(loss_of(**given) if "contender" in given else step_of(**given), rounds)
 
 
 def methods_table(options: argparse.Namespace) -> None:
@@ -142,9 +104,10 @@ def methods_table(options: argparse.Namespace) -> None:
     first = 0.0
     for arm in ["labels", *(options.arms or named_methods())]:
         given = {"arm": arm, "student": options.student, "batch_size": options.batch, "rounds": options.rounds}
-        found = measured(options.turns, **given)
-        if isinstance(found, str):
-            refused[arm] = found
+        try:
+            found = medians(options.turns, **given)
+        except NotMeasured as why:
+            refused[arm] = why
             continue
         first = first or found["seconds"]
         ms, ratio = 1000 * found["seconds"], found["seconds"] / first
@@ -159,31 +122,30 @@ def losses_table(options: argparse.Namespace) -> None:
         return
     print("\n| loss | ours, ms | theirs, ms | theirs / ours | values |\n| --- | --- | --- | --- | --- |")
     for name in LOSSES:
-        ours, theirs = (
-            measured(options.turns, contender=one, name=name, items=options.batch, rounds=10 * options.rounds)
-            for one in ("limbeck", "torchdistill")
-        )
-        if isinstance(ours, str) or isinstance(theirs, str):
-            print(f"| {name} | {ours} | {theirs} | | |")
+        try:
+            ours, theirs = (
+                medians(options.turns, contender=one, name=name, items=options.batch, rounds=10 * options.rounds)
+                for one in ("limbeck", "torchdistill")
+            )
+        except NotMeasured as why:
+            print(f"| {name} | {why} | | | |")
             continue
         ratio, values = theirs["seconds"] / ours["seconds"], f"{ours['value']:.5g}, {theirs['value']:.5g}"
         print(f"| {name} | {1000 * ours['seconds']:.2f} | {1000 * theirs['seconds']:.2f} | {ratio:.2f} | {values} |")
 
 
 def main() -> None:
+    if is_child(measure):
+        return
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("arms", nargs="*", help="as for `limbeck compare`; by default every method by its name alone")
     parser.add_argument("--student", default="resnet", choices=("resnet", "vit", "mixer"))
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=10, help="in a process")
     parser.add_argument("--turns", type=int, default=3, help="processes a contender")
-    parser.add_argument("--child", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.child:
-        child(json.loads(options.child))
-        return
     date = datetime.datetime.now(datetime.UTC).date()
-    print(f"{platform.processor() or platform.machine()}, one thread; PyTorch {torch.__version__}; {date}")
+    print(f"{processor()}, one thread; PyTorch {torch.__version__}; {date}")
     methods_table(options)
     losses_table(options)
 

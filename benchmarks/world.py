@@ -9,21 +9,13 @@ import argparse
 import datetime
 import platform
 import time
-from pathlib import Path
 
 import numpy as np
 
 import limbeck
 from limbeck.world import World
 from limbeck.world.lexicon import LANGUAGES
-
-
-def processor() -> str:
-    """The name of the processor, where the system tells it."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
+from processes import processor
 
 
 def main() -> None:

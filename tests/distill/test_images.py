@@ -14,7 +14,7 @@ from transformers import AutoImageProcessor, AutoModelForImageClassification
 
 from limbeck.cli.app import execute
 from limbeck.distill.config import DistillConfig
-from limbeck.distill.prepare import read_splits
+from limbeck.distill.splits import read_splits
 from tests.distill.toys import pictures, project, write_jsonl
 
 

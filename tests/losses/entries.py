@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -31,104 +30,9 @@ from limbeck.losses.transport import sinkhorn_batchwise, sinkhorn_tokenwise
 from limbeck.losses.vocabulary import aligned_distance, universal_logit_distance
 from limbeck.signals import LinearLogits
 from tests.losses import references as plain
+from tests.losses.entry import Entry
+from tests.losses.inputs import Inputs, clipped, ignoring, labelled, maps, pair, pair_labelled, same, scores, spans
 from tests.losses.references import Array
-
-Inputs = tuple[Tensor, ...]
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One loss.
-
-    Args:
-        loss: The function.
-        inputs: Its arguments, in float64, whose first axis is the items.
-        reference: The value of each counted item, by the equation and by loops where these are plainer.
-        best: Arguments at which it is at its minimum, and that minimum an item; None where it has none.
-        learns: How many of the arguments, from the first, get a gradient; None is all of floating point.
-        held: The loss by plain operations, of the student, of the student held still, and of the other arguments: the
-            equation of a gradient that does not flow through all of the value.
-        sparse: Whether the second argument may be sparse.
-        options: Keyword arguments.
-        call: How it is called with the inputs, where these are not its arguments.
-        splits: Whether items are independent of each other, so that parts of a batch add up to it.
-        mask: From the inputs and which items count to the mask of the loss; None where it takes none.
-        one: An input with one class or feature.
-        bf16: How far the mean may be off with inputs in bfloat16, relative to the same inputs in float32; None where
-            the loss multiplies matrices, for which not every CPU has bfloat16 instructions.
-    """
-
-    loss: Callable[..., Term | Tensor]
-    inputs: Callable[[torch.Generator], Inputs]
-    reference: Callable[..., Array]
-    best: tuple[Inputs, float] | None
-    learns: int | None = None
-    held: Callable[..., Tensor] | None = None
-    sparse: bool = False
-    options: Mapping[str, Any] = field(default_factory=dict)
-    call: Callable[..., Term] | None = None
-    splits: bool = True
-    mask: Callable[[Inputs, Tensor], Tensor] | None = None
-    one: Callable[[Tensor], Tensor] = lambda value: value.reshape(len(value), -1)[:, :1] if value.dim() > 1 else value
-    bf16: float | None = 0.02
-
-    def term(self, *inputs: Any, **options: Any) -> Term:
-        value = (self.call or self.loss)(*inputs, **self.options, **options)
-        return value if isinstance(value, Term) else Term.over(value)
-
-    @property
-    def name(self) -> str:
-        return "-".join([self.loss.__name__, *(f"{name}={value}" for name, value in self.options.items())])
-
-
-def pair(*shape: int, other: tuple[int, ...] | None = None) -> Callable[[torch.Generator], Inputs]:
-    def make(generator: torch.Generator) -> Inputs:
-        first, second = (torch.randn(s, generator=generator, dtype=torch.float64) * 2 for s in (shape, other or shape))
-        return first, second
-
-    return make
-
-
-def same(*shape: int) -> Inputs:
-    values = pair(*shape)(torch.Generator().manual_seed(3))[0]
-    return values, values.clone()
-
-
-def _labelled(generator: torch.Generator) -> Inputs:
-    return torch.randn(7, 5, generator=generator).double() * 3, torch.randint(0, 5, (7,), generator=generator)
-
-
-def _pair_labelled(generator: torch.Generator) -> Inputs:
-    return *pair(6, 5)(generator), torch.randint(0, 5, (6,), generator=generator)
-
-
-def _clipped(generator: torch.Generator) -> Inputs:
-    lower = torch.rand(6, generator=generator, dtype=torch.float64) * 0.5
-    upper = lower + 0.2 + torch.rand(6, generator=generator, dtype=torch.float64) * 0.3
-    student, teacher, targets = _pair_labelled(generator)
-    return student, teacher, lower, upper, targets
-
-
-def _spans(generator: torch.Generator) -> Inputs:
-    """Three texts of six characters in four tokens and in three, with padding; they meet at 3 and 6."""
-    ours = torch.tensor([[0, 1], [1, 3], [3, 5], [5, 6]]).repeat(3, 1, 1)
-    theirs = torch.tensor([[0, 3], [3, 6], [0, 0]]).repeat(3, 1, 1)
-    return *pair(3, 4, 5, other=(3, 3, 7))(generator), ours, theirs
-
-
-def _maps(generator: torch.Generator) -> Inputs:
-    student, teacher = pair(3, 2, 4, 5)(generator)
-    return student.softmax(-1), teacher.softmax(-1)
-
-
-def _scores(generator: torch.Generator) -> Inputs:
-    (first, second), (third, fourth) = pair(4, 1, other=(4, 3))(generator), pair(4, 1, other=(4, 3))(generator)
-    return first, second, third, fourth
-
-
-def _ignoring(generator: torch.Generator) -> Inputs:
-    logits, labels = _labelled(generator)
-    return logits, torch.where(torch.arange(7) % 3 == 1, -100, labels)
 
 
 def _flat(function: Callable[[Array, Array], Array]) -> Callable[[Array, Array], Array]:
@@ -177,7 +81,7 @@ _MAPS = (4, 3, 2, 2)
 _LABELS = torch.tensor([0, 1, 2, 3, 4, 0])
 _CHOSEN = (torch.zeros(6, dtype=torch.float64), torch.full((6,), 0.6, dtype=torch.float64))
 _EYE = torch.eye(4, dtype=torch.float64)
-_SPANS = _spans(torch.Generator())[2]
+_SPANS = spans(torch.Generator())[2]
 _TEXTS = same(3, 4, 5)
 _EVEN = torch.full((2, 2, 3, 4), 0.25, dtype=torch.float64)
 _STATES = same(6, 3)
@@ -186,11 +90,11 @@ _SCORES = tuple(torch.tensor([[value]], dtype=torch.float64) for value in (3.0, 
 ENTRIES = [
     Entry(
         smoothed_cross_entropy,
-        _labelled,
+        labelled,
         plain.smoothed_cross_entropy,
         ((_SMOOTHED.log(), torch.tensor([1, 3])), _ENTROPY),
     ),
-    Entry(cross_entropy, _ignoring, plain.cross_entropy, ((1e4 * _EYE, torch.arange(4)), 0.0)),
+    Entry(cross_entropy, ignoring, plain.cross_entropy, ((1e4 * _EYE, torch.arange(4)), 0.0)),
     Entry(
         soft_cross_entropy,
         lambda generator: (pair(6, 5)(generator)[0], pair(6, 5)(generator)[0].softmax(-1)),
@@ -221,8 +125,8 @@ ENTRIES = [
         mask=_first,
         options={"temperature": 2.0, "teacher_temperature": 3.0},
     ),
-    Entry(decoupled_kd, _pair_labelled, plain.decoupled_kd, ((*same(6, 5), _LABELS), 0.0), learns=1, mask=_first),
-    Entry(dac_kl, _clipped, plain.dac_kl, ((*same(6, 5), *_CHOSEN, _LABELS), 0.0), learns=1, mask=_first, bf16=0.05),
+    Entry(decoupled_kd, pair_labelled, plain.decoupled_kd, ((*same(6, 5), _LABELS), 0.0), learns=1, mask=_first),
+    Entry(dac_kl, clipped, plain.dac_kl, ((*same(6, 5), *_CHOSEN, _LABELS), 0.0), learns=1, mask=_first, bf16=0.05),
     Entry(
         universal_logit_distance,
         pair(6, 5, other=(6, 7)),
@@ -233,7 +137,7 @@ ENTRIES = [
     ),
     Entry(
         aligned_distance,
-        _spans,
+        spans,
         plain.aligned,
         ((*_TEXTS, _SPANS, _SPANS), 0.0),
         learns=1,
@@ -258,7 +162,7 @@ ENTRIES = [
     Entry(normalized_l1, pair(6, 5), plain.normalized_l1, (same(6, 5), 0.0), mask=_first),
     Entry(
         attention_divergence,
-        _maps,
+        maps,
         plain.attention,
         None,  # probabilities that are moved at random are none
         mask=lambda inputs, counted: counted.unsqueeze(1).expand(len(counted), inputs[0].shape[2]),
@@ -303,7 +207,7 @@ ENTRIES = [
     ),
     Entry(
         margin_mse,
-        _scores,
+        scores,
         lambda a, b, c, d: ((a - b - (c - d)) ** 2).ravel(),
         (_SCORES, 0.0),
         learns=2,
@@ -324,7 +228,7 @@ ENTRIES = [
     ),
     Entry(
         linear_cross_entropy,
-        lambda generator: (pair(7, 3)(generator)[0], _ignoring(generator)[1]),
+        lambda generator: (pair(7, 3)(generator)[0], ignoring(generator)[1]),
         _linear(plain.cross_entropy),
         None,  # no hidden state is sure of every class
         learns=1,
@@ -333,7 +237,7 @@ ENTRIES = [
     ),
     Entry(
         linear_term,
-        lambda generator: (pair(7, 3)(generator)[0], _labelled(generator)[1]),
+        lambda generator: (pair(7, 3)(generator)[0], labelled(generator)[1]),
         _linear(plain.smoothed_cross_entropy),
         None,  # likewise
         learns=1,
@@ -350,7 +254,7 @@ ENTRIES = [
     Entry(cosine_distance, pair(*_MAPS), _flat(lambda a, b: 1 - plain.cosine(a, b)), (same(*_MAPS), 0.0)),
     Entry(
         fused_distillation,
-        lambda generator: (*_pair_labelled(generator), torch.rand(6, generator=generator, dtype=torch.float64)),
+        lambda generator: (*pair_labelled(generator), torch.rand(6, generator=generator, dtype=torch.float64)),
         plain.fused,
         ((*same(6, 5), _LABELS, torch.ones(6, dtype=torch.float64)), 0.0),
         learns=1,
@@ -359,7 +263,7 @@ ENTRIES = [
     *(
         Entry(
             target_enhanced,
-            _pair_labelled,
+            pair_labelled,
             plain.target_enhanced(eps),
             None,  # its value there is an entropy's, and depends on the teacher
             learns=1,

@@ -14,7 +14,9 @@ from limbeck.losses.divergence import forward_kl, reverse_kl
 from limbeck.losses.transport import sinkhorn_tokenwise
 from limbeck.losses.vocabulary import universal_logit_distance
 from limbeck.signals import SparseLogits
-from tests.losses.entries import ENTRIES, Entry, pair
+from tests.losses.entries import ENTRIES
+from tests.losses.entry import Entry
+from tests.losses.inputs import pair
 from tests.losses.references import Array, softmax
 
 every_divergence = pytest.mark.parametrize("entry", [e for e in ENTRIES if e.sparse], ids=lambda entry: entry.name)

@@ -17,7 +17,9 @@ import limbeck.losses
 from limbeck.losses.pairs import divergence_term
 from limbeck.losses.rowwise import rowwise_term
 from limbeck.losses.term import Term
-from tests.losses.entries import ENTRIES, Entry, Inputs
+from tests.losses.entries import ENTRIES
+from tests.losses.entry import Entry
+from tests.losses.inputs import Inputs
 
 
 def public_losses() -> set[str]:

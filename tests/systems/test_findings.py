@@ -162,6 +162,17 @@ def test_claims_about_unknown_things_are_refused_when_made() -> None:
     findings = toy()
     with pytest.raises(LimbeckError, match="no arm 'alon'"):
         findings.claim("x", arm="method", baseline="alon", metric="accuracy")
+    with pytest.raises(LimbeckError, match="no arm 'methot'"):
+        findings.claim_all(("y", "method", "alone", "accuracy"), ("x", "methot", "alone", "accuracy", -3.0))
+
+
+def test_a_table_of_claims_is_stated_row_by_row() -> None:
+    findings = toy()
+    findings.claim_all(("better", "method", "alone", "accuracy"), ("not worse", "alone", "method", "accuracy", -3.0))
+    assert findings.claims == [
+        Claim("better", "method", "alone", "accuracy"),
+        Claim("not worse", "alone", "method", "accuracy", -3.0),
+    ]
 
 
 def test_statistics_are_copied() -> None:

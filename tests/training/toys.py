@@ -1,6 +1,8 @@
-"""A small task with all that makes training hard to resume: dropout, a tied weight, a buffer, a frozen teacher."""
+"""Small tasks: one with all that is hard to resume (dropout, a tied weight, a buffer, a frozen teacher), and a line."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -9,6 +11,7 @@ from torch.utils.data import DataLoader, Dataset
 from limbeck.batch import Batch
 from limbeck.losses.term import Term
 from limbeck.teachers.live import LiveTeacher
+from limbeck.training.plan import Plan
 from limbeck.training.task import Task
 
 VOCABULARY = 11
@@ -61,3 +64,24 @@ class TaggingTask(Task):
 
 def sentences(batch_size: int = 4, *, shuffle: bool = True, number: int = 32) -> DataLoader[dict[str, Tensor]]:
     return DataLoader(Sentences(number), batch_size=batch_size, shuffle=shuffle)
+
+
+class Line(Task):
+    """Least squares through the origin; the batch says what to spoil."""
+
+    def __init__(self, weights: dict[str, float] | None = None) -> None:
+        super().__init__(weights or {"squares": 1.0})
+        self.slope = nn.Parameter(torch.zeros(1))
+
+    def forward(self, batch: Batch) -> dict[str, Term]:
+        return {"squares": Term.over((self.slope * batch["x"] - batch["y"]) ** 2)}
+
+
+def line_batches(number: int = 4) -> list[dict[str, Tensor]]:
+    x = torch.linspace(1, 2, 8)
+    return [{"x": x, "y": 3 * x} for _ in range(number)]
+
+
+def plain(**more: Any) -> Plan:
+    values: dict[str, Any] = {"lr": 1e-2, "epochs": 2}
+    return Plan(**(values | more))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from limbeck.world import World
-from limbeck.world.image import atlas, rasterise
+from limbeck.world.atlas import atlas, rasterise
 from limbeck.world.lexicon import lexicon
 from limbeck.world.scene import PREPOSITIONS, Role
 from limbeck.world.sprites import COLOURS, TINTS

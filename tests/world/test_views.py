@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from limbeck.world.image import backdrops
+from limbeck.world.atlas import backdrops
 from limbeck.world.views import CLASSES, KINDS, SHIFTS, shifted, views
 
 

@@ -11,7 +11,8 @@ from torch import nn
 from limbeck.batch import Batch
 from limbeck.distill.config import DistillConfig
 from limbeck.distill.models import head_of
-from limbeck.distill.prepare import Splits, load_teacher, read_splits
+from limbeck.distill.prepare import load_teacher
+from limbeck.distill.splits import Splits, read_splits
 from limbeck.distill.task import live_teacher
 from limbeck.errors import LimbeckError
 from limbeck.methods.base import Method

@@ -3,31 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from transformers import PreTrainedModel
 
 from limbeck.batch import Batch
-from limbeck.distill.batches import Collator, ExampleLoader
+from limbeck.distill.batches import ExampleLoader
 from limbeck.distill.config import DistillConfig
-from limbeck.distill.examples import Encoder, class_names, packed, with_teacher
-from limbeck.distill.images import ImageCollator, encode_images, networks_of
+from limbeck.distill.images import networks_of
 from limbeck.distill.models import (
     adapted,
     check_causal,
     check_vocabularies,
     head_of,
     load_model,
-    load_processor,
-    load_tokenizer,
     make_student,
     name_classes,
 )
-from limbeck.distill.rows import Row, read_rows
 from limbeck.distill.sampling import StudentSampler
+from limbeck.distill.splits import Splits, read_splits
 from limbeck.distill.task import EMBEDDING, DistillTask, live_teacher
 from limbeck.errors import LimbeckError
 from limbeck.methods.base import Method
@@ -35,33 +31,6 @@ from limbeck.methods.find import make_method
 from limbeck.models.heads import Head
 from limbeck.teachers.base import Teacher
 from limbeck.training.seed import set_seed
-
-
-@dataclass(frozen=True)
-class Splits:
-    """What is learnt from and judged on.
-
-    Args:
-        train: To learn from.
-        val: To choose by.
-        test: For the final metrics.
-        labels: Names of the classes, for classification.
-        rows: Of each split, for metrics that need more than tokens.
-        processor: Which made them: a tokenizer, or an image processor.
-        template: The chat template that messages were written by, if any.
-    """
-
-    train: ExampleLoader
-    val: ExampleLoader
-    test: ExampleLoader
-    labels: list[str]
-    rows: dict[str, list[Row]]
-    processor: Any = field(repr=False)
-    template: str | None = None
-
-    def distinct(self) -> list[ExampleLoader]:
-        """Without those that are another under a second name."""
-        return [self.train, self.val, *([] if self.test is self.val else [self.test])]
 
 
 @dataclass(frozen=True)
@@ -83,109 +52,6 @@ class Ready:
     teacher_head: Head | None
     student: Any
     task: DistillTask
-
-
-def read_splits(config: DistillConfig, *, own_tokenizers: bool = False) -> Splits:
-    """Read and encode all data.
-
-    Args:
-        config: Where it is.
-        own_tokenizers: Whether the teacher reads by a tokenizer of its own.
-
-    Raises:
-        LimbeckError: A file, a row or a length is not what it should be.
-    """
-    data = config.data
-    train = read_rows(data.train)
-    val = read_rows(data.val) if data.val is not None else None
-    if val is None:
-        train, val = held_out(train, data.val_share, config.plan.seed)
-    test = read_rows(data.test) if data.test is not None else val
-    if config.task == "image-classification":
-        return _picture_splits(config, train, val, test)
-    tokenizer = student_tokenizer(config, own_tokenizers)
-    theirs = load_tokenizer(config.teacher) if own_tokenizers else None
-    labels: list[str] = []
-    if config.task.endswith("classification"):
-        lists = config.task == "token-classification"
-        role = "labels" if lists else "label"
-        labels = class_names(train, data.columns.get(role, role), lists=lists)
-    encoder = Encoder(config.task, data, tokenizer, labels)
-    other = None if theirs is None else Encoder(config.task, data, theirs)
-    teacher_pad = 0 if theirs is None else theirs.pad_token_id
-    collator = Collator(config.task, tokenizer.pad_token_id, pack=data.pack, teacher_pad=teacher_pad)
-
-    loaders: list[ExampleLoader] = []
-    for rows in (train, val) if test is val else (train, val, test):
-        examples = packed(encoder(rows), data.max_length) if data.pack else encoder(rows)
-        if other is not None:
-            examples = with_teacher(examples, other(rows), rows)
-        first = sum(len(before.examples) for before in loaders)
-        loaders.append(ExampleLoader(examples, collator, config.batch_size, first=first))
-    return Splits(
-        loaders[0],
-        loaders[1],
-        loaders[-1],
-        labels,
-        {"train": train, "val": val, "test": test},
-        tokenizer,
-        encoder.used_template,
-    )
-
-
-def _picture_splits(config: DistillConfig, train: list[Row], val: list[Row], test: list[Row]) -> Splits:
-    """Pictures, by the processor of teacher and student."""
-    data = config.data
-    processor = load_processor(config.processor or config.teacher)
-    labels = class_names(train, data.columns.get("label", "label"), lists=False)
-    collator, loaders = ImageCollator(processor), []
-    first = 0
-    for rows in (train, val) if test is val else (train, val, test):
-        examples = encode_images(rows, data, labels)
-        loaders.append(ExampleLoader(examples, collator, config.batch_size, first=first, workers=data.workers))
-        first += len(examples)
-    of_splits = {"train": train, "val": val, "test": test}
-    return Splits(loaders[0], loaders[1], loaders[-1], labels, of_splits, processor)
-
-
-def student_tokenizer(config: DistillConfig, own: bool) -> Any:
-    """What the student reads by: the teacher's tokenizer, or its own where the method is for that.
-
-    Raises:
-        LimbeckError: The student has another than the teacher, and the method compares the same classes.
-    """
-    named = config.student.name
-    if own:
-        if named is None:
-            raise LimbeckError("method: it is for a student with a tokenizer of its own; name one with student.name")
-        return load_tokenizer(config.tokenizer or named)
-    tokenizer = load_tokenizer(config.tokenizer or config.teacher)
-    if named is None or config.method is None:
-        return tokenizer
-    try:
-        theirs = load_tokenizer(named)
-    except LimbeckError:
-        return tokenizer  # it came without one
-    if theirs.get_vocab() != tokenizer.get_vocab():
-        raise LimbeckError(
-            f"{named} has another tokenizer than {config.tokenizer or config.teacher}: their classes mean different "
-            "words; take a method for that (uld), or a student of the same tokenizer"
-        )
-    return tokenizer
-
-
-def held_out(rows: Sequence[Row], share: float, seed: int) -> tuple[list[Row], list[Row]]:
-    """Set a share of the rows aside.
-
-    Raises:
-        LimbeckError: There are too few rows for that.
-    """
-    number = max(1, round(share * len(rows)))
-    if number >= len(rows):
-        raise LimbeckError(f"{rows[0].where}: {len(rows)} rows are too few to hold some out; give data.val")
-    chosen = set(np.random.default_rng(seed).permutation(len(rows))[:number].tolist())
-    kept = [row for at, row in enumerate(rows) if at not in chosen]
-    return kept, [rows[at] for at in sorted(chosen)]
 
 
 def prepare(config: DistillConfig) -> Ready:

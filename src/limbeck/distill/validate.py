@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from limbeck.distill.config import DistillConfig
-from limbeck.distill.prepare import read_splits
+from limbeck.distill.splits import read_splits
 from limbeck.errors import LimbeckError
 from limbeck.methods.find import make_method
 

@@ -18,6 +18,8 @@ from limbeck.evaluation.bootstrap import Comparison, Interval, interval, paired_
 from limbeck.systems.claims import Claim, Judged, judge
 
 Role = Literal["teacher", "baseline", "method", "ablation"]
+ClaimRow = tuple[str, str, str, str] | tuple[str, str, str, str, float]
+"""A claim as a row of a table: text, arm, baseline, metric and, where it is not 0, margin."""
 
 _FORMAT = 1
 _BUDGET_TOLERANCE = 0.01
@@ -146,6 +148,30 @@ class Findings:
         self._arm(arm)
         self._arm(baseline)
         self.claims.append(Claim(text, arm, baseline, metric, margin))
+
+    def claim_all(self, *rows: ClaimRow) -> None:
+        """State a table of claims, in its order.
+
+        Args:
+            rows: The text, arm, baseline and metric of each claim and, where it is not 0, its margin.
+
+        Raises:
+            LimbeckError: An arm is not declared.
+
+        Example:
+            >>> findings = Findings("toy")
+            >>> for name, role in (("alone", "baseline"), ("distilled", "method")):
+            ...     _ = findings.declare(name, role=role)
+            >>> findings.claim_all(
+            ...     ("a teacher helps", "distilled", "alone", "accuracy"),
+            ...     ("and costs little time", "distilled", "alone", "seconds", -0.1),
+            ... )
+            >>> [(claim.text, claim.margin) for claim in findings.claims]
+            [('a teacher helps', 0.0), ('and costs little time', -0.1)]
+        """
+        for row in rows:
+            claim = Claim(*row)
+            self.claim(claim.text, arm=claim.arm, baseline=claim.baseline, metric=claim.metric, margin=claim.margin)
 
     def seeds(self, arm: str, column: str) -> tuple[int, ...]:
         """The seeds that an arm has statistics of, in order."""

@@ -11,7 +11,8 @@ import numpy.typing as npt
 
 from limbeck.world.ambiguity import AmbiguousItem, item_of
 from limbeck.world.grammar import SENTENCE, Clause, NounPhrase
-from limbeck.world.image import Layout, draw, draw_masks, lay_out
+from limbeck.world.image import draw, draw_masks
+from limbeck.world.layout import Layout, lay_out
 from limbeck.world.lexicon import language_of, lexicon
 from limbeck.world.scene import PREPOSITIONS, SETTINGS, Facts, Frame, Role
 from limbeck.world.splits import Split

@@ -17,7 +17,7 @@ from typing import Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
-from limbeck.world.image import Pixels, atlas, backdrops
+from limbeck.world.atlas import Pixels, atlas, backdrops
 from limbeck.world.lexicon import lexicon
 from limbeck.world.scene import SETTINGS
 from limbeck.world.sprites import COLOURS

@@ -9,7 +9,8 @@ import numpy as np
 
 from limbeck.world.ambiguity import AmbiguityRow
 from limbeck.world.lexicon import Language, Noun, language_of, lexicon
-from limbeck.world.scene import SETTINGS, sample
+from limbeck.world.sampling import sample
+from limbeck.world.scene import SETTINGS
 from limbeck.world.scenes import Scenes
 from limbeck.world.splits import Split
 

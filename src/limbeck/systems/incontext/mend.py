@@ -113,14 +113,13 @@ def mend(lab: Lab, *, vectors: int = 4, steps: int | None = None, workers: int |
             findings.spend(job.arm, job.seed, steps=length)
         findings.add(job.arm, accuracy, job.seed, result.right)
         findings.spend(job.arm, job.seed, seconds=result.seconds)
-    for text, baseline, margin in (
-        ("MEND comes within 5 points of all demonstrations", "demonstrations", -5.0),
-        ("MEND is 20 points better than no demonstration", "nothing", 20.0),
-        ("MEND is better than answers only", "labels", 0.0),
-        ("MEND is better than without its first stage", "one-stage", 0.0),
-        ("MEND is better than prompt tuning", "tuning", 0.0),
-    ):
-        findings.claim(text, arm="mend", baseline=baseline, metric="accuracy", margin=margin)
+    findings.claim_all(
+        ("MEND comes within 5 points of all demonstrations", "mend", "demonstrations", "accuracy", -5.0),
+        ("MEND is 20 points better than no demonstration", "mend", "nothing", "accuracy", 20.0),
+        ("MEND is better than answers only", "mend", "labels", "accuracy"),
+        ("MEND is better than without its first stage", "mend", "one-stage", "accuracy"),
+        ("MEND is better than prompt tuning", "mend", "tuning", "accuracy"),
+    )
     findings.notes.append(f"words before a question: {DEMONSTRATIONS} demonstrations, or {vectors} vectors")
     return findings
 

@@ -159,12 +159,11 @@ def repeated(words: list[int]) -> float:
 
 
 def _claims(findings: Findings) -> None:
-    for text, arm, baseline, column, margin in (
-        ("all parts answer better than own samples with KL", "full", "own", RIGHT.name, 0.0),
-        ("revised samples are likelier to the teacher than those left alone", "revised", "own", TAUGHT.name, 0.0),
+    findings.claim_all(
+        ("all parts answer better than own samples with KL", "full", "own", RIGHT.name),
+        ("revised samples are likelier to the teacher than those left alone", "revised", "own", TAUGHT.name),
         ("revised samples repeat themselves no more (2 points)", "revised", "own", REPEATED.name, -2.0),
         ("DAC-KL answers no worse than forward KL (1 point)", "dac", "kl", RIGHT.name, -1.0),
         ("DAC-KL answers no worse than a fixed top k (1 point)", "dac", "top-k", RIGHT.name, -1.0),
-        ("spans add to the other two parts", "full", "revised-dac", RIGHT.name, 0.0),
-    ):
-        findings.claim(text, arm=arm, baseline=baseline, metric=column, margin=margin)
+        ("spans add to the other two parts", "full", "revised-dac", RIGHT.name),
+    )

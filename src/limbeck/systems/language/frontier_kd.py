@@ -186,17 +186,11 @@ def _columns(parts: Sequence[Sequence[Problem]], said: Sequence[Sequence[str]]) 
 
 
 def _claims(findings: Findings) -> None:
-    for text, arm, baseline, column in (
+    findings.claim_all(
         ("steps and labels teach more than the same labels alone", "steps", "steps-label", ACCURACY.name),
         ("labels found step by step teach more than those of the short prompt", "steps-label", "direct", ACCURACY.name),
         ("they teach more than the original labels", "steps-label", "original", ACCURACY.name),
         ("the student of steps beats the teacher that is asked shortly", "steps", "teacher-direct", ACCURACY.name),
         ("steps help on longer problems", "steps", "steps-label", LONGER),
-        (
-            "the judge prefers short answers to the student of steps",
-            "teacher-direct",
-            "steps",
-            JUDGE.name,
-        ),
-    ):
-        findings.claim(text, arm=arm, baseline=baseline, metric=column)
+        ("the judge prefers short answers to the student of steps", "teacher-direct", "steps", JUDGE.name),
+    )

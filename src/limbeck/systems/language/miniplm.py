@@ -163,19 +163,12 @@ def run_job(job: Job) -> Measured:
 
 
 def _claims(findings: Findings) -> None:
-    findings.claim(
-        "what is kept is language, by 20 points more than chance",
-        arm="miniplm",
-        baseline="random",
-        metric=KEPT.name,
-        margin=20.0,
+    findings.claim_all(
+        ("what is kept is language, by 20 points more than chance", "miniplm", "random", KEPT.name, 20.0),
+        ("MiniPLM predicts texts better than the whole corpus", "miniplm", "all", "NLL"),
+        ("MiniPLM predicts texts better than a random half", "miniplm", "random", "NLL"),
+        ("MiniPLM is better than the teacher's loss alone", "miniplm", "teacher-only", "NLL"),
+        ("MiniPLM is better than the reference's loss alone", "miniplm", "reference-only", "NLL"),
+        ("MiniPLM is better than KD at equal cost", "miniplm", "kd-equal-cost", "NLL"),
+        ("MiniPLM helps another family, too", "gru-miniplm", "gru-all", "NLL"),
     )
-    for text, arm, baseline in (
-        ("MiniPLM predicts texts better than the whole corpus", "miniplm", "all"),
-        ("MiniPLM predicts texts better than a random half", "miniplm", "random"),
-        ("MiniPLM is better than the teacher's loss alone", "miniplm", "teacher-only"),
-        ("MiniPLM is better than the reference's loss alone", "miniplm", "reference-only"),
-        ("MiniPLM is better than KD at equal cost", "miniplm", "kd-equal-cost"),
-        ("MiniPLM helps another family, too", "gru-miniplm", "gru-all"),
-    ):
-        findings.claim(text, arm=arm, baseline=baseline, metric="NLL")

@@ -124,20 +124,14 @@ def run_job(job: Job) -> Measured:
 def _claims(findings: Findings) -> None:
     leaked = findings.score("kd", EXPOSURE.name)
     loss = findings.score("kd", NLL.name)
-    for text, baseline, metric, margin in (
-        ("swing exposes 80 % less than KD", "kd", EXPOSURE.name, 0.8 * leaked),
-        ("swing predicts clean texts within 2 % of KD", "kd", NLL.name, -0.02 * loss),
-        ("swing exposes hardly more than a student that saw no secret (1 bit)", "floor", EXPOSURE.name, -1.0),
-        ("heat everywhere costs more in clean texts", "hot", NLL.name, 0.0),
-        ("noise everywhere costs more in clean texts", "noisy", NLL.name, 0.0),
-        ("noise hides more than heat alone", "swing-quiet", EXPOSURE.name, 0.0),
-        ("hard labels leak beside swing", "swing-labels", EXPOSURE.name, 0.0),
-    ):
-        findings.claim(text, arm="swing", baseline=baseline, metric=metric, margin=margin)
-    findings.claim(
-        "KD exposes more than a student that saw no secret (1 bit)",
-        arm="floor",
-        baseline="kd",
-        metric=EXPOSURE.name,
-        margin=1.0,
+    hardly = "swing exposes hardly more than a student that saw no secret (1 bit)"
+    findings.claim_all(
+        ("swing exposes 80 % less than KD", "swing", "kd", EXPOSURE.name, 0.8 * leaked),
+        ("swing predicts clean texts within 2 % of KD", "swing", "kd", NLL.name, -0.02 * loss),
+        (hardly, "swing", "floor", EXPOSURE.name, -1.0),
+        ("heat everywhere costs more in clean texts", "swing", "hot", NLL.name),
+        ("noise everywhere costs more in clean texts", "swing", "noisy", NLL.name),
+        ("noise hides more than heat alone", "swing", "swing-quiet", EXPOSURE.name),
+        ("hard labels leak beside swing", "swing", "swing-labels", EXPOSURE.name),
+        ("KD exposes more than a student that saw no secret (1 bit)", "floor", "kd", EXPOSURE.name, 1.0),
     )

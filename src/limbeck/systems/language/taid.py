@@ -121,24 +121,14 @@ def _of(arm: Arm, teacher: Teacher) -> Arm:
 
 
 def _claims(findings: Findings, smaller: list[str]) -> None:
-    stated = [
+    likelier = "the teacher finds what TAID writes likelier than what forward KL does"
+    findings.claim_all(
         ("TAID writes more valid texts than forward KL (less averaging)", "taid", "forward-kl", "valid"),
-        (
-            "the teacher finds what TAID writes likelier than what forward KL does",
-            "taid",
-            "forward-kl",
-            TEACHER_NLL.name,
-        ),
+        (likelier, "taid", "forward-kl", TEACHER_NLL.name),
         ("TAID covers more modes than reverse KL (less collapse)", "taid", "reverse-kl", "modes"),
         ("TAID is closer to the teacher than reverse KL", "taid", "reverse-kl", "KL to the teacher"),
         ("TAID predicts held-out texts better than training on them alone", "taid", "ce", "NLL"),
-    ]
-    for text, arm, baseline, metric in stated:
-        findings.claim(text, arm=arm, baseline=baseline, metric=metric)
-    for other, margin in (("taid-linear", -0.01), ("taid-fixed", 0.0)):
-        text = "an adaptive t is no worse than a linear one" if margin else "t must move"
-        findings.claim(f"{text} (NLL)", arm="taid", baseline=other, metric="NLL", margin=margin)
-    for arm in smaller:
-        findings.claim(
-            "a larger teacher makes a better student with TAID (valid)", arm="taid", baseline=arm, metric="valid"
-        )
+        ("an adaptive t is no worse than a linear one (NLL)", "taid", "taid-linear", "NLL", -0.01),
+        ("t must move (NLL)", "taid", "taid-fixed", "NLL"),
+        *(("a larger teacher makes a better student with TAID (valid)", "taid", arm, "valid") for arm in smaller),
+    )

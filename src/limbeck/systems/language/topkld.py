@@ -126,13 +126,13 @@ def _columns(job: Job, model: object, teacher: object, bits: int) -> list[Column
 
 def _claims(findings: Findings, bits: int) -> None:
     less, more = f"rounded-{bits}", f"rounded-{bits + 1}"
-    for text, baseline, metric, margin in (
-        ("TopKLD is no further from the teacher than forward KL", "forward-kl", "KL to the teacher", -0.005),
-        ("TopKLD is no further from the teacher than reverse KL", "reverse-kl", "KL to the teacher", -0.005),
-        ("TopKLD is closer to the teacher than training on text", "qat", "KL to the teacher", 0.0),
-        ("TopKLD writes more valid texts than training on text", "qat", "valid", 0.0),
-        ("TopKLD writes no fewer valid texts than forward KL (1 point)", "forward-kl", "valid", -1.0),
-        ("TopKLD is closer to the teacher than rounding", less, "KL to the teacher", 0.0),
-        (f"TopKLD with {bits} bits is closer than rounding to {bits + 1}", more, "KL to the teacher", 0.0),
-    ):
-        findings.claim(text, arm="topkld", baseline=baseline, metric=metric, margin=margin)
+    far = "KL to the teacher"
+    findings.claim_all(
+        ("TopKLD is no further from the teacher than forward KL", "topkld", "forward-kl", far, -0.005),
+        ("TopKLD is no further from the teacher than reverse KL", "topkld", "reverse-kl", far, -0.005),
+        ("TopKLD is closer to the teacher than training on text", "topkld", "qat", far),
+        ("TopKLD writes more valid texts than training on text", "topkld", "qat", "valid"),
+        ("TopKLD writes no fewer valid texts than forward KL (1 point)", "topkld", "forward-kl", "valid", -1.0),
+        ("TopKLD is closer to the teacher than rounding", "topkld", less, far),
+        (f"TopKLD with {bits} bits is closer than rounding to {bits + 1}", "topkld", more, far),
+    )

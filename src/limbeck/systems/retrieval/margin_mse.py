@@ -128,13 +128,15 @@ def margin_mse(lab: Lab, *, steps: int | None = None, workers: int | None = None
 def _claims(findings: Findings) -> None:
     metric = NDCG.name
     for student, title in STUDENTS.items():
+        margin, pointwise = f"{student}-margin", f"{student}-pointwise"
         for baseline in ("pointwise", "weighted", "listwise", "ranknet"):
             text = f"{title}: Margin-MSE is better than {ARMS[baseline].title}"
-            findings.claim(text, arm=f"{student}-margin", baseline=f"{student}-{baseline}", metric=metric)
-        text = f"{title}: pointwise MSE is better than labels"
-        findings.claim(text, arm=f"{student}-pointwise", baseline=f"{student}-ranknet", metric=metric)
-        text = f"{title}: three teachers are at least as good as one (within 0.5 points)"
-        findings.claim(text, arm=f"{student}-margin", baseline=f"{student}-margin-single", metric=metric, margin=-0.5)
+            findings.claim(text, arm=margin, baseline=f"{student}-{baseline}", metric=metric)
+        several = f"{title}: three teachers are at least as good as one (within 0.5 points)"
+        findings.claim_all(
+            (f"{title}: pointwise MSE is better than labels", pointwise, f"{student}-ranknet", metric),
+            (several, margin, f"{student}-margin-single", metric, -0.5),
+        )
 
 
 @dataclass(frozen=True, eq=False)

@@ -100,19 +100,16 @@ def self_distill_gt(
 def _claims(findings: Findings, generations: int) -> None:
     last = f"accuracy, generation {generations}"
     none, some, plain = _arm(0.0), _arm(0.25), _arm(1.0)
-    for text, arm, baseline, at in (
-        ("without labels, a second step improves on one fit", none, plain, "step 2"),
-        ("without labels, it collapses in the limit: one fit is better", plain, none, "limit"),
-        ("with a quarter of labels, the limit is better than one fit", some, plain, "limit"),
-    ):
-        findings.claim(text, arm=arm, baseline=baseline, metric=f"error, {at}")
-    for step in (2, STEPS):
-        text = f"the formula's weight at step {step} is as good as the grid's (within 0.1)"
-        findings.claim(text, arm="formula", baseline="grid", metric=f"error, step {step}", margin=-0.1)
-    text = "networks with wrong labels: the last generation with a quarter of labels beats labels only"
-    findings.claim(text, arm=some, baseline=plain, metric=last)
-    text = "networks with wrong labels: a quarter of labels is no worse than none (within 1 point)"
-    findings.claim(text, arm=some, baseline=none, metric=last, margin=-1.0)
+    networks, as_good = "networks with wrong labels:", "is as good as the grid's (within 0.1)"
+    findings.claim_all(
+        ("without labels, a second step improves on one fit", none, plain, "error, step 2"),
+        ("without labels, it collapses in the limit: one fit is better", plain, none, "error, limit"),
+        ("with a quarter of labels, the limit is better than one fit", some, plain, "error, limit"),
+        (f"the formula's weight at step 2 {as_good}", "formula", "grid", "error, step 2", -0.1),
+        (f"the formula's weight at step {STEPS} {as_good}", "formula", "grid", f"error, step {STEPS}", -0.1),
+        (f"{networks} the last generation with a quarter of labels beats labels only", some, plain, last),
+        (f"{networks} a quarter of labels is no worse than none (within 1 point)", some, none, last, -1.0),
+    )
 
 
 def _arm(weight: float) -> str:

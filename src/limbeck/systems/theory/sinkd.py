@@ -106,9 +106,10 @@ def sinkd(lab: Lab, *, steps: int | None = None, workers: int | None = None) -> 
     for arm, title in (("kl", "KL"), ("rkl", "reverse KL"), ("js", "Jensen-Shannon"), ("ce", "labels alone")):
         text = f"Sinkhorn per batch is at least as good as {title} (within 0.5 points)"
         findings.claim(text, arm="sinkhorn-batch", baseline=arm, metric="accuracy", margin=-0.5)
-    text = "Sinkhorn per batch is better than per sample"
-    findings.claim(text, arm="sinkhorn-batch", baseline="sinkhorn-sample", metric="accuracy")
-    findings.claim("KL and Sinkhorn are better than KL", arm="kl-sinkhorn", baseline="kl", metric="accuracy")
+    findings.claim_all(
+        ("Sinkhorn per batch is better than per sample", "sinkhorn-batch", "sinkhorn-sample", "accuracy"),
+        ("KL and Sinkhorn are better than KL", "kl-sinkhorn", "kl", "accuracy"),
+    )
     for arm in ARMS:
         chosen = ", ".join(f"{done[job].chosen:g}" for job in jobs if job.arm == arm)
         findings.notes.append(f"{'decay' if arm == 'ce' else 'scale'} chosen for {arm}: {chosen}")

@@ -1,0 +1,166 @@
+"""What is learnt from and judged on: rows, read and encoded, split by split."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from limbeck.batch import Batch
+from limbeck.distill.batches import Collator, ExampleLoader
+from limbeck.distill.config import DistillConfig
+from limbeck.distill.examples import Encoder, Example, class_names, packed, with_teacher
+from limbeck.distill.images import ImageCollator, ImageExample, encode_images
+from limbeck.distill.models import load_processor, load_tokenizer
+from limbeck.distill.rows import Row, read_rows
+from limbeck.errors import LimbeckError
+
+
+@dataclass(frozen=True)
+class Splits:
+    """What is learnt from and judged on.
+
+    Args:
+        train: To learn from.
+        val: To choose by.
+        test: For the final metrics.
+        labels: Names of the classes, for classification.
+        rows: Of each split, for metrics that need more than tokens.
+        processor: Which made them: a tokenizer, or an image processor.
+        template: The chat template that messages were written by, if any.
+    """
+
+    train: ExampleLoader
+    val: ExampleLoader
+    test: ExampleLoader
+    labels: list[str]
+    rows: dict[str, list[Row]]
+    processor: Any = field(repr=False)
+    template: str | None = None
+
+    def distinct(self) -> list[ExampleLoader]:
+        """Without those that are another under a second name."""
+        return [self.train, self.val, *([] if self.test is self.val else [self.test])]
+
+
+@dataclass(frozen=True)
+class _Reader:
+    """How rows become examples, and examples batches.
+
+    Args:
+        labels: Names of the classes, for classification.
+        processor: A tokenizer, or an image processor.
+        collator: Makes batches.
+        encode: Makes examples.
+        template: The chat template that was used, once rows are encoded.
+        workers: Processes that make batches.
+    """
+
+    labels: list[str]
+    processor: Any
+    collator: Callable[[Sequence[Any]], Batch]
+    encode: Callable[[list[Row]], list[Example] | list[ImageExample]]
+    template: Callable[[], str | None] = lambda: None
+    workers: int = 0
+
+
+def read_splits(config: DistillConfig, *, own_tokenizers: bool = False) -> Splits:
+    """Read and encode all data.
+
+    Args:
+        config: Where it is.
+        own_tokenizers: Whether the teacher reads by a tokenizer of its own.
+
+    Raises:
+        LimbeckError: A file, a row or a length is not what it should be.
+    """
+    data = config.data
+    train = read_rows(data.train)
+    val = read_rows(data.val) if data.val is not None else None
+    if val is None:
+        train, val = held_out(train, data.val_share, config.plan.seed)
+    test = read_rows(data.test) if data.test is not None else val
+    pictures = config.task == "image-classification"
+    reader = _of_pictures(config, train) if pictures else _of_texts(config, train, own_tokenizers)
+
+    loaders: list[ExampleLoader] = []
+    first = 0
+    for rows in (train, val) if test is val else (train, val, test):
+        examples = reader.encode(rows)
+        loaders.append(ExampleLoader(examples, reader.collator, config.batch_size, first=first, workers=reader.workers))
+        first += len(examples)
+    of_splits = {"train": train, "val": val, "test": test}
+    return Splits(loaders[0], loaders[1], loaders[-1], reader.labels, of_splits, reader.processor, reader.template())
+
+
+def _of_texts(config: DistillConfig, train: list[Row], own_tokenizers: bool) -> _Reader:
+    """Texts, by the student's tokenizer and, where it has its own, the teacher's beside it."""
+    data = config.data
+    tokenizer = student_tokenizer(config, own_tokenizers)
+    theirs = load_tokenizer(config.teacher) if own_tokenizers else None
+    labels: list[str] = []
+    if config.task.endswith("classification"):
+        lists = config.task == "token-classification"
+        role = "labels" if lists else "label"
+        labels = class_names(train, data.columns.get(role, role), lists=lists)
+    encoder = Encoder(config.task, data, tokenizer, labels)
+    other = None if theirs is None else Encoder(config.task, data, theirs)
+    teacher_pad = 0 if theirs is None else theirs.pad_token_id
+    collator = Collator(config.task, tokenizer.pad_token_id, pack=data.pack, teacher_pad=teacher_pad)
+
+    def encode(rows: list[Row]) -> list[Example]:
+        examples = packed(encoder(rows), data.max_length) if data.pack else encoder(rows)
+        return examples if other is None else with_teacher(examples, other(rows), rows)
+
+    return _Reader(labels, tokenizer, collator, encode, lambda: encoder.used_template)
+
+
+def _of_pictures(config: DistillConfig, train: list[Row]) -> _Reader:
+    """Pictures, by the processor of teacher and student."""
+    data = config.data
+    processor = load_processor(config.processor or config.teacher)
+    labels = class_names(train, data.columns.get("label", "label"), lists=False)
+    collator = ImageCollator(processor)
+    return _Reader(labels, processor, collator, lambda rows: encode_images(rows, data, labels), workers=data.workers)
+
+
+def student_tokenizer(config: DistillConfig, own: bool) -> Any:
+    """What the student reads by: the teacher's tokenizer, or its own where the method is for that.
+
+    Raises:
+        LimbeckError: The student has another than the teacher, and the method compares the same classes.
+    """
+    named = config.student.name
+    if own:
+        if named is None:
+            raise LimbeckError("method: it is for a student with a tokenizer of its own; name one with student.name")
+        return load_tokenizer(config.tokenizer or named)
+    tokenizer = load_tokenizer(config.tokenizer or config.teacher)
+    if named is None or config.method is None:
+        return tokenizer
+    try:
+        theirs = load_tokenizer(named)
+    except LimbeckError:
+        return tokenizer  # it came without one
+    if theirs.get_vocab() != tokenizer.get_vocab():
+        raise LimbeckError(
+            f"{named} has another tokenizer than {config.tokenizer or config.teacher}: their classes mean different "
+            "words; take a method for that (uld), or a student of the same tokenizer"
+        )
+    return tokenizer
+
+
+def held_out(rows: Sequence[Row], share: float, seed: int) -> tuple[list[Row], list[Row]]:
+    """Set a share of the rows aside.
+
+    Raises:
+        LimbeckError: There are too few rows for that.
+    """
+    number = max(1, round(share * len(rows)))
+    if number >= len(rows):
+        raise LimbeckError(f"{rows[0].where}: {len(rows)} rows are too few to hold some out; give data.val")
+    chosen = set(np.random.default_rng(seed).permutation(len(rows))[:number].tolist())
+    kept = [row for at, row in enumerate(rows) if at not in chosen]
+    return kept, [rows[at] for at in sorted(chosen)]
