@@ -183,10 +183,8 @@ def _read_cifar10(data_dir: str) -> tuple[tuple[str, ...], Pictures, Pictures]:
         raise LimbeckError("cifar10 needs --data-dir: the folder of train.npz and test.npz")
     folder = Path(data_dir)
     names = load_arrays(folder / "train.npz", ("classes",))["classes"]
-    return (
-        tuple(str(one) for one in names),
-        *(_read_archive(folder / f"{part}.npz", len(names)) for part in ("train", "test")),
-    )  # type: ignore[return-value]
+    learning, judging = (_read_archive(folder / f"{part}.npz", len(names)) for part in ("train", "test"))
+    return tuple(str(one) for one in names), learning, judging
 
 
 def _read_archive(path: Path, classes: int) -> Pictures:
