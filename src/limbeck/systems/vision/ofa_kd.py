@@ -17,12 +17,11 @@ from limbeck.systems.lab import Lab
 from limbeck.systems.registry import system
 from limbeck.systems.vision.data import DataName, Sizes, image_set
 from limbeck.systems.vision.models import SHAPES
-from limbeck.systems.vision.training import Budget, Job, Measured, features_of, image_teacher, right, trained
+from limbeck.systems.vision.training import RATES, Budget, Job, Measured, features_of, image_teacher, right, trained
 
 TEACHER = SHAPES["resnet-teacher"]
-STUDENTS = {family: SHAPES[f"{family}-student"] for family in ("resnet", "vit", "mixer")}
+STUDENTS = {family: SHAPES[f"{family}-student"] for family in RATES}
 CROSS = ("vit", "mixer")
-RATES = {"resnet": 5e-3, "vit": 2e-3, "mixer": 2e-3}
 ALL, SAME = "cross-family accuracy", "same-family accuracy"
 CKA_CROSS, CKA_SAME = "cross-family CKA", "same-family CKA"
 CKA = Mean("CKA")

@@ -36,6 +36,8 @@ from limbeck.training.plan import Plan
 from limbeck.training.seed import set_seed
 
 Column = tuple[Metric, Statistics]
+RATES: dict[str, float] = {"resnet": 5e-3, "vit": 2e-3, "mixer": 2e-3}
+"""Learning rates of students at their peak, by family."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ class Budget:
 
     Args:
         steps: Optimiser steps.
-        lr: At its peak; about 5e-3 for a small resnet, 2e-3 for tokens and for teachers.
+        lr: At its peak; of students :data:`RATES`, 2e-3 for teachers.
         batch_size: Pictures in a step.
         weight_decay: Of AdamW.
     """
