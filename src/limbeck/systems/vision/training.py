@@ -29,7 +29,8 @@ from limbeck.systems.vision.models import Classifier, Shape
 from limbeck.systems.vision.task import Change, ImageTask, Told, hidden_of
 from limbeck.teachers.base import Teacher
 from limbeck.teachers.live import LiveTeacher
-from limbeck.training.callbacks import Callback, Progress
+from limbeck.training.callbacks import Callback
+from limbeck.training.clock import MethodClock
 from limbeck.training.device import accelerator_on
 from limbeck.training.loop import fit
 from limbeck.training.plan import Plan
@@ -144,7 +145,7 @@ def train(job: Job, *callbacks: Callback) -> tuple[Classifier, dict[str, float]]
         task,
         loader,
         job.budget.plan(job.seed),
-        callbacks=[_Clock(), *callbacks],
+        callbacks=[MethodClock(), *callbacks],
         accelerator=accelerator_on(job.device),
         progress=False,
     )
@@ -283,13 +284,3 @@ def _connect(task: ImageTask, methods: Sequence[Method], teacher: Teacher, pictu
             method.connect(ours, theirs)
             method.prepare(teacher, loader)
     task.to(device).train()
-
-
-class _Clock(Callback):
-    """Tells methods how far the training is."""
-
-    def on_step(self, progress: Progress) -> None:
-        if isinstance(progress.task, ImageTask):
-            for method in progress.task.methods:
-                assert isinstance(method, Method)
-                method.begin_step(progress.share)
