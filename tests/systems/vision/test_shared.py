@@ -22,7 +22,8 @@ from limbeck.systems.lab import Lab
 from limbeck.systems.vision.data import Pictures, Sizes, image_set
 from limbeck.systems.vision.models import SHAPES, Shape
 from limbeck.systems.vision.task import ImageTask, Told, hidden_of
-from limbeck.systems.vision.training import Budget, Job, image_teacher, train
+from limbeck.systems.vision.teachers import image_teacher
+from limbeck.systems.vision.training import Budget, Job, train
 from limbeck.teachers.live import LiveTeacher
 
 SMALL = Sizes(train=70, val=20, test=30, pool=40)

@@ -15,7 +15,8 @@ from limbeck.systems.findings import Findings
 from limbeck.systems.lab import Lab
 from limbeck.systems.vision.data import DataName, ImageSet, Sizes, image_set
 from limbeck.systems.vision.models import SHAPES
-from limbeck.systems.vision.training import RATES, Budget, Job, image_teacher, run_all
+from limbeck.systems.vision.teachers import image_teacher
+from limbeck.systems.vision.training import RATES, Budget, Job, run_all
 
 Settings = Mapping[str, Any]
 _BETWEEN = re.compile(r",(?![^\[{]*[\]}])")

@@ -44,6 +44,11 @@ class Pictures:
         return len(self.labels)
 
     @property
+    def size(self) -> int:
+        """Their side in pixels."""
+        return self.images.shape[-1]
+
+    @property
     def pixels(self) -> Float[Tensor, "items 3 size size"]:
         """From -1 to 1, as networks take them."""
         return self.images.float() / 127.5 - 1.0

@@ -20,8 +20,10 @@ from limbeck.systems.lab import Lab
 from limbeck.systems.registry import system
 from limbeck.systems.vision.architectures import TEACHER, allowed, scores, search, space
 from limbeck.systems.vision.data import Sizes, image_set
+from limbeck.systems.vision.measures import right
 from limbeck.systems.vision.models import Shape
-from limbeck.systems.vision.training import Budget, Job, Measured, image_teacher, right, trained
+from limbeck.systems.vision.teachers import image_teacher
+from limbeck.systems.vision.training import Budget, Job, Measured, trained
 
 KD = {"name": "logits", "temperature": 4.0, "weight": 0.5}  # this weight and that of relations are not tuned
 RELATIONS = {

@@ -17,9 +17,11 @@ from limbeck.systems.lab import Lab
 from limbeck.systems.registry import system
 from limbeck.systems.taught import said_by
 from limbeck.systems.vision.data import DataName, Pictures, Sizes, image_set
+from limbeck.systems.vision.measures import right
 from limbeck.systems.vision.models import SHAPES
 from limbeck.systems.vision.task import ImageTask
-from limbeck.systems.vision.training import Budget, Job, Measured, image_teacher, right, run_all, train
+from limbeck.systems.vision.teachers import image_teacher
+from limbeck.systems.vision.training import Budget, Job, Measured, run_all, train
 from limbeck.training.callbacks import Callback, Progress
 
 TEACHER, STUDENT = SHAPES["resnet-teacher"], SHAPES["mixer-student"]

@@ -16,8 +16,10 @@ from limbeck.systems.jobs import run_jobs
 from limbeck.systems.lab import Lab
 from limbeck.systems.registry import system
 from limbeck.systems.vision.data import DataName, Sizes, image_set
+from limbeck.systems.vision.measures import features_of, right
 from limbeck.systems.vision.models import SHAPES
-from limbeck.systems.vision.training import RATES, Budget, Job, Measured, features_of, image_teacher, right, trained
+from limbeck.systems.vision.teachers import image_teacher
+from limbeck.systems.vision.training import RATES, Budget, Job, Measured, trained
 
 TEACHER = SHAPES["resnet-teacher"]
 STUDENTS = {family: SHAPES[f"{family}-student"] for family in RATES}

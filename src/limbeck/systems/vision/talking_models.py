@@ -16,7 +16,8 @@ from limbeck.systems.lab import Lab
 from limbeck.systems.registry import system
 from limbeck.systems.vision.data import ImageSet, Sizes, image_set
 from limbeck.systems.vision.models import SHAPES, Classifier, Shape
-from limbeck.systems.vision.training import Budget, Job, image_teacher, run_all
+from limbeck.systems.vision.teachers import image_teacher
+from limbeck.systems.vision.training import Budget, Job, run_all
 
 TEACHER, STUDENT = SHAPES["resnet-teacher"], Shape("resnet", (8, 12, 16))
 KINDS = (0, 1, 2, 3, 4, 9)

@@ -16,9 +16,11 @@ from limbeck.systems.lab import Lab
 from limbeck.systems.registry import system
 from limbeck.systems.taught import said_by
 from limbeck.systems.vision.data import DataName, ImageSet, Pictures, Sizes, image_set
+from limbeck.systems.vision.measures import Column, right
 from limbeck.systems.vision.models import SHAPES
 from limbeck.systems.vision.task import ImageTask
-from limbeck.systems.vision.training import Budget, Column, Job, Measured, image_teacher, right, run_all, train, trained
+from limbeck.systems.vision.teachers import image_teacher
+from limbeck.systems.vision.training import Budget, Job, Measured, run_all, train, trained
 from limbeck.training.callbacks import Callback, Progress
 
 TEACHER, STUDENT = SHAPES["resnet-teacher"], SHAPES["resnet-student"]

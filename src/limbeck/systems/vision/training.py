@@ -1,4 +1,4 @@
-"""One arm with one seed, as a job that any process can do; teachers that are kept; all arms of a system side by side.
+"""One arm with one seed, as a job that any process can do, and all arms of a system side by side.
 
 Measured on one core with the world's defaults (12 kinds, 2000 pictures): 500 steps take a student 7 to 11 s and to 74 %
 (resnet), 61 % (vit) and 65 % (mixer) of validation pictures; the resnet teacher comes to 90 % from 8000.
@@ -14,17 +14,14 @@ import torch
 from torch import Tensor, nn
 
 from limbeck.batch import Batch
-from limbeck.evaluation.base import Metric, Statistics
-from limbeck.evaluation.metrics import Accuracy
 from limbeck.methods.base import Method, Networks
 from limbeck.methods.find import make_method
 from limbeck.models.size import parameters_of
-from limbeck.signals import tap
 from limbeck.systems.findings import Findings, Role
 from limbeck.systems.jobs import run_jobs
 from limbeck.systems.lab import Lab
-from limbeck.systems.taught import said_by
 from limbeck.systems.vision.data import ImageSet, Pictures
+from limbeck.systems.vision.measures import Column, right
 from limbeck.systems.vision.models import Classifier, Shape
 from limbeck.systems.vision.task import Change, ImageTask, Told, hidden_of
 from limbeck.teachers.base import Teacher
@@ -35,8 +32,8 @@ from limbeck.training.device import accelerator_on
 from limbeck.training.loop import fit
 from limbeck.training.plan import Plan
 from limbeck.training.seed import set_seed
+from limbeck.training.task import Task
 
-Column = tuple[Metric, Statistics]
 RATES: dict[str, float] = {"resnet": 5e-3, "vit": 2e-3, "mixer": 2e-3}
 """Learning rates of students at their peak, by family."""
 
@@ -121,15 +118,50 @@ class Measured:
     parameters: int
 
 
+def fit_pictures(
+    task: Task, pictures: Pictures, budget: Budget, *, seed: int, device: str, callbacks: Sequence[Callback] = ()
+) -> dict[str, float]:
+    """Train a task on pictures; its networks are in evaluation mode afterwards.
+
+    Args:
+        task: What is trained.
+        pictures: What from.
+        budget: For how long.
+        seed: Of the order of batches.
+        device: A torch device.
+        callbacks: Told what happens.
+
+    Returns:
+        What it took.
+    """
+    history = fit(
+        task,
+        pictures.batches(budget.batch_size),
+        budget.plan(seed),
+        callbacks=[MethodClock(), *callbacks],
+        accelerator=accelerator_on(device),
+        progress=False,
+    )
+    return {
+        "steps": history.steps,
+        "pictures": history.steps * budget.batch_size,
+        "seconds": history.seconds,
+    }
+
+
+def new_student(job: Job) -> Classifier:
+    """The student of a job before its training; what is random after this is seeded, too."""
+    set_seed(job.seed)
+    return job.student.build(len(job.data.classes), job.data.train.size).to(job.device)
+
+
 def train(job: Job, *callbacks: Callback) -> tuple[Classifier, dict[str, float]]:
     """Train the student of a job.
 
     Returns:
         The student in evaluation mode, and what the training took.
     """
-    set_seed(job.seed)
-    pictures = job.data.train
-    student = job.student.build(len(job.data.classes), pictures.images.shape[-1]).to(job.device)
+    student, pictures = new_student(job), job.data.train
     methods = [make_method(one) if isinstance(one, Mapping) else one() for one in job.methods]
     teacher: Teacher | None = None
     if job.teacher is not None and methods:
@@ -140,27 +172,14 @@ def train(job: Job, *callbacks: Callback) -> tuple[Classifier, dict[str, float]]
     task = ImageTask(student, methods, teacher, label_weight=job.label_weight, change=job.change).to(job.device)
     if teacher is not None:
         _connect(task, methods, teacher, pictures, job.device)
-    loader = pictures.batches(job.budget.batch_size)
-    history = fit(
-        task,
-        loader,
-        job.budget.plan(job.seed),
-        callbacks=[MethodClock(), *callbacks],
-        accelerator=accelerator_on(job.device),
-        progress=False,
-    )
-    return student, {
-        "steps": history.steps,
-        "pictures": history.steps * job.budget.batch_size,
-        "seconds": history.seconds,
-    }
+    return student, fit_pictures(task, pictures, job.budget, seed=job.seed, device=job.device, callbacks=callbacks)
 
 
 def run_job(job: Job) -> Measured:
     """Train an arm, or take the teacher as it is, and count what it gets right.
 
     A system that measures more passes a function of its own to :func:`run_all`, made of :func:`trained` and
-    :func:`right`.
+    :func:`~limbeck.systems.vision.measures.right`.
     """
     student, spent = trained(job)
     return Measured({"accuracy": right(student, job.judged_by, job.device)}, spent, parameters_of(student))
@@ -204,66 +223,6 @@ def run_all(
         for column, (metric, statistics) in result.columns.items():
             findings.add(job.arm, metric, job.seed, statistics, column=column)
     return found
-
-
-def image_teacher(
-    lab: Lab, shape: Shape, data: ImageSet, budget: Budget, *, number: int = 0, pictures: Pictures | None = None
-) -> nn.Module:
-    """A network trained on labels alone, kept by the lab.
-
-    Args:
-        lab: Keeps it.
-        shape: Of the network.
-        data: Gives the classes, and its pool.
-        budget: For how long.
-        number: One of several that are alike.
-        pictures: What it learns from instead of the pool.
-    """
-    those = data.pool if pictures is None else pictures
-    recipe = {
-        "shape": [shape.family, list(shape.widths), shape.depth, shape.patch],
-        "data": data.name,
-        "pictures": fingerprint(those),
-        "number": number,
-        "batch": budget.batch_size,
-        "plan": budget.plan().model_dump(mode="json"),
-    }
-
-    def learn(network: nn.Module) -> None:
-        loader = those.batches(budget.batch_size)
-        plan = budget.plan(number)
-        fit(ImageTask(network), loader, plan, accelerator=accelerator_on(lab.device), progress=False)
-
-    size = those.images.shape[-1]
-    name = f"{data.name}-{shape.family}"
-    return lab.teacher(name, recipe, lambda: shape.build(len(data.classes), size), learn)
-
-
-def fingerprint(pictures: Pictures) -> str:
-    """Tells pictures and labels apart from others."""
-    import hashlib
-
-    digest = hashlib.sha256(pictures.images.contiguous().numpy().tobytes())
-    digest.update(pictures.labels.contiguous().numpy().tobytes())
-    return digest.hexdigest()
-
-
-def right(network: nn.Module, pictures: Pictures, device: str = "cpu") -> Column:
-    """The accuracy, picture by picture."""
-    said = said_by(network, pictures.pixels, device=device).argmax(-1)
-    return Accuracy(), Accuracy().statistics(said.tolist(), pictures.labels.tolist())
-
-
-@torch.no_grad()
-def features_of(network: nn.Module, pictures: Pictures, device: str = "cpu", site: str = "features") -> Tensor:
-    """What a module of the network gives for each picture, by default the features before the head."""
-    network.eval()
-    found = []
-    for part in pictures.pixels.split(250):
-        with tap(network, [site]) as hidden:
-            network(part.to(device))
-        found.append(hidden[site].cpu())
-    return torch.cat(found)
 
 
 def _pixels(batch: Batch) -> dict[str, Tensor]:
