@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import gzip
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from torch import Tensor
 from limbeck.batch import Batch
 from limbeck.errors import LimbeckError
 from limbeck.methods.find import make_method
+from limbeck.methods.logits import LogitDistillation
 from limbeck.signals import Signals, tap
 from limbeck.systems.lab import Lab
 from limbeck.systems.vision.data import Pictures, Sizes, image_set
@@ -24,6 +26,7 @@ from limbeck.systems.vision.models import SHAPES, Shape
 from limbeck.systems.vision.task import ImageTask, Told, hidden_of
 from limbeck.systems.vision.teachers import image_teacher
 from limbeck.systems.vision.training import Budget, Job, train
+from limbeck.teachers.base import Teacher
 from limbeck.teachers.live import LiveTeacher
 
 SMALL = Sizes(train=70, val=20, test=30, pool=40)
@@ -123,6 +126,22 @@ def test_a_training_repeats_and_methods_matter(change: Callable[[Batch], Batch] 
     assert not torch.equal(weights[0], weights[2])
     assert (spent["steps"], spent["pictures"]) == (4, 4 * 64)
     assert not first.training
+
+
+class Looks(LogitDistillation):
+    """Notes what it is shown before the training."""
+
+    seen: ClassVar[list[Tensor]] = []
+
+    def prepare(self, teacher: Teacher, batches: Iterable[Batch]) -> None:
+        self.seen.extend(batch["row"] for batch in batches)
+
+
+def test_every_method_looks_at_all_pictures_once_and_in_order() -> None:
+    data = image_set(sizes=replace(SMALL, train=300))
+    torch.manual_seed(0)
+    train(Job("a", "method", "", 3, TINY, data, Budget(1), TINY.build(12), (Looks, {"name": "logits"}, Looks)))
+    assert torch.equal(torch.cat(Looks.seen), torch.arange(300).repeat(2))
 
 
 def test_teachers_are_kept_by_all_that_made_them(tmp_path: Path) -> None:

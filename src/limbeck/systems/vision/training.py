@@ -6,7 +6,7 @@ Measured on one core with the world's defaults (12 kinds, 2000 pictures): 500 st
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -231,15 +231,18 @@ def _pixels(batch: Batch) -> dict[str, Tensor]:
 
 
 def _connect(task: ImageTask, methods: Sequence[Method], teacher: Teacher, pictures: Pictures, device: str) -> None:
-    """Let methods make what depends on sizes, and look at the training pictures once."""
-    loader = [
-        {name: value.to(device) for name, value in batch.items()} for batch in pictures.batches(250, shuffle=False)
-    ]
-    few = {name: value[:8] for name, value in loader[0].items()}
+    """Let methods make what depends on sizes, and then look at the training pictures once."""
+
+    def shown(size: int) -> Iterator[Batch]:
+        for batch in pictures.batches(size, shuffle=False):
+            yield {name: value.to(device) for name, value in batch.items()}
+
     task.eval()
     with torch.no_grad():
+        few = next(shown(8))
         ours, theirs = task.speak(few), teacher(few)
         for method in methods:
             method.connect(ours, theirs)
-            method.prepare(teacher, loader)
+        for method in methods:
+            method.prepare(teacher, shown(250))
     task.to(device).train()
