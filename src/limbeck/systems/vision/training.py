@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Generic, Literal, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -26,14 +26,15 @@ from limbeck.systems.vision.models import Classifier, Shape
 from limbeck.systems.vision.task import Change, ImageTask, Told, hidden_of
 from limbeck.teachers.base import Teacher
 from limbeck.teachers.live import LiveTeacher
-from limbeck.training.callbacks import Callback
-from limbeck.training.clock import MethodClock
+from limbeck.training.callbacks import Callback, Progress
+from limbeck.training.clock import MethodClock, methods_of
 from limbeck.training.device import accelerator_on
 from limbeck.training.loop import fit
 from limbeck.training.plan import Plan
 from limbeck.training.seed import set_seed
 from limbeck.training.task import Task
 
+Kept = TypeVar("Kept", bound=Method)
 RATES: dict[str, float] = {"resnet": 5e-3, "vit": 2e-3, "mixer": 2e-3}
 """Learning rates of students at their peak, by family."""
 
@@ -79,6 +80,7 @@ class Job:
             which must be importable (a class, a ``functools.partial``).
         label_weight: Of the labels.
         change: Changes each batch in training, and must be importable; the teacher is asked anew each time.
+        held: Pictures that the student does not learn from, for methods that learn from such.
         split: It is judged by: ``"test"``, or ``"val"`` while something is still being chosen.
         device: A torch device.
     """
@@ -94,6 +96,7 @@ class Job:
     methods: Sequence[Mapping[str, Any] | Callable[[], Method]] = ()
     label_weight: float = 1.0
     change: Change | None = None
+    held: Pictures | None = None
     split: Literal["test", "val"] = "test"
     device: str = "cpu"
 
@@ -167,8 +170,11 @@ def train(job: Job, *callbacks: Callback) -> tuple[Classifier, dict[str, float]]
     if job.teacher is not None and methods:
         live = LiveTeacher(job.teacher.to(job.device), _pixels, hidden_of(methods)[1])
         teacher = live if job.change else Told(live, pictures, job.device)
+    held = None
+    if job.held is not None:
+        held = {"pixels": job.held.pixels.to(job.device), "labels": job.held.labels.to(job.device)}
     for method in methods:
-        method.meet(Networks(student, job.teacher, lambda batch: batch["pixels"]))
+        method.meet(Networks(student, job.teacher, lambda batch: batch["pixels"], held))
     task = ImageTask(student, methods, teacher, label_weight=job.label_weight, change=job.change).to(job.device)
     if teacher is not None:
         _connect(task, methods, teacher, pictures, job.device)
@@ -185,12 +191,28 @@ def run_job(job: Job) -> Measured:
     return Measured({"accuracy": right(student, job.judged_by, job.device)}, spent, parameters_of(student))
 
 
-def trained(job: Job) -> tuple[nn.Module, dict[str, float]]:
+def trained(job: Job, *callbacks: Callback) -> tuple[nn.Module, dict[str, float]]:
     """The network of a job and what it took: nothing if it is the teacher."""
     if job.role == "teacher":
         assert job.teacher is not None
         return job.teacher, {}
-    return train(job)
+    return train(job, *callbacks)
+
+
+class Keeper(Callback, Generic[Kept]):
+    """Keeps a method of a training, to be asked afterwards what it has come to.
+
+    Args:
+        kind: Its class.
+    """
+
+    def __init__(self, kind: type[Kept]) -> None:
+        self.kind = kind
+        self.method: Kept | None = None
+
+    def on_start(self, progress: Progress) -> None:
+        """Before the first step."""
+        self.method = next((one for one in methods_of(progress.task) if isinstance(one, self.kind)), None)
 
 
 def run_all(
