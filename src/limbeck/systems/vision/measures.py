@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 
 from limbeck.evaluation.base import Metric, Statistics
 from limbeck.evaluation.metrics import Accuracy
-from limbeck.signals import tap
 from limbeck.systems.taught import said_by
 from limbeck.systems.vision.data import Pictures
 
@@ -20,13 +18,6 @@ def right(network: nn.Module, pictures: Pictures, device: str = "cpu") -> Column
     return Accuracy(), Accuracy().statistics(said.tolist(), pictures.labels.tolist())
 
 
-@torch.no_grad()
 def features_of(network: nn.Module, pictures: Pictures, device: str = "cpu", site: str = "features") -> Tensor:
     """What a module of the network gives for each picture, by default the features before the head."""
-    network.eval()
-    found = []
-    for part in pictures.pixels.split(250):
-        with tap(network, [site]) as hidden:
-            network(part.to(device))
-        found.append(hidden[site].cpu())
-    return torch.cat(found)
+    return said_by(network, pictures.pixels, device=device, at_once=250, site=site)
