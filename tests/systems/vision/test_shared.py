@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import operator
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -25,7 +26,7 @@ from limbeck.systems.vision.data import Pictures, Sizes, image_set
 from limbeck.systems.vision.models import SHAPES, Shape
 from limbeck.systems.vision.task import ImageTask, Told, hidden_of
 from limbeck.systems.vision.teachers import image_teacher
-from limbeck.systems.vision.training import Budget, Job, train
+from limbeck.systems.vision.training import Budget, Job, asked_once, train
 from limbeck.teachers.base import Teacher
 from limbeck.teachers.live import LiveTeacher
 
@@ -86,6 +87,26 @@ def test_a_teacher_asked_beforehand_is_a_live_one() -> None:
         assert isinstance(then.logits, Tensor)
         torch.testing.assert_close(then.logits, now.logits)
         torch.testing.assert_close(then.hidden["features"], now.hidden["features"])
+
+
+def test_a_teacher_is_asked_once_for_jobs_that_share_it() -> None:
+    torch.manual_seed(0)
+    teachers, data = [TINY.build(12).eval() for _ in range(2)], image_set(sizes=SMALL)
+    rounds = [0, 0]
+    for number, one in enumerate(teachers):
+        one.stem.register_forward_hook(lambda *_, number=number: operator.setitem(rounds, number, rounds[number] + 1))
+    base = Job("a", "method", "", 3, TINY, data, Budget(2), teachers[0], ({"name": "logits"},))
+    jobs = [base, replace(base, methods=(ND,)), replace(base, teacher=teachers[1]), replace(base, change=darker)]
+    jobs.append(replace(base, data=replace(data, train=data.val)))
+    before = [train(job)[0].state_dict() for job in jobs]
+    rounds[:] = 0, 0
+    shared = asked_once(jobs)
+    assert rounds == [1, 0]
+    assert [job.told is None for job in shared] == [False, False, True, True, True]
+    after = [train(job)[0].state_dict() for job in shared]
+    assert rounds == [1 + 3 + 1, 1]  # with what changes: at each of two steps, and once before them
+    for first, second in zip(before, after, strict=True):
+        assert all(torch.equal(value, second[name]) for name, value in first.items())
 
 
 def darker(batch: Batch) -> Batch:

@@ -20,7 +20,6 @@ from limbeck.systems.vision.pretrained import Pretrained
 from limbeck.systems.vision.task import ImageTask, Told
 from limbeck.systems.vision.teachers import recipe_of
 from limbeck.systems.vision.training import Budget, fit_pictures
-from limbeck.teachers.live import LiveTeacher
 
 
 @dataclass(frozen=True)
@@ -103,7 +102,7 @@ def learn(
     device: str = "cpu",
 ) -> None:
     """Train what is not frozen in a network, by labels and by a frozen teacher's logits."""
-    told = Told(LiveTeacher(teacher.to(device), ("pixels",)), pictures, device) if teacher is not None else None
+    told = Told.by(teacher, pictures, device=device) if teacher is not None else None
     task = ImageTask(network, methods, told, label_weight=label_weight).to(device)
     fit_pictures(task, pictures, budget, seed=seed, device=device)
 

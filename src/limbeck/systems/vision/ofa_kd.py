@@ -19,7 +19,7 @@ from limbeck.systems.vision.data import DataName, Sizes, image_set
 from limbeck.systems.vision.measures import features_of, right
 from limbeck.systems.vision.models import SHAPES
 from limbeck.systems.vision.teachers import image_teacher
-from limbeck.systems.vision.training import RATES, Budget, Job, Measured, trained
+from limbeck.systems.vision.training import RATES, Budget, Job, Measured, asked_once, trained
 
 TEACHER = SHAPES["resnet-teacher"]
 STUDENTS = {family: SHAPES[f"{family}-student"] for family in RATES}
@@ -82,7 +82,7 @@ def ofa_kd(
                 for arm, (role, _, methods) in ARMS.items()
             )
     found: dict[tuple[str, int, str], Measured] = {}
-    for done, (job, result) in enumerate(run_jobs(measured, jobs, workers=workers, device=lab.device), 1):
+    for done, (job, result) in enumerate(run_jobs(measured, asked_once(jobs), workers=workers, device=lab.device), 1):
         found[job.arm, job.seed, job.title] = result
         lab.say(f"{job.arm}, {job.title}, seed {job.seed} ({done} of {len(jobs)})")
     findings = _gathered(found, lab.seeds)

@@ -7,11 +7,11 @@ Measured on one core with the world's defaults (12 kinds, 2000 pictures): 500 st
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Generic, Literal, TypeVar
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from limbeck.batch import Batch
 from limbeck.methods.base import Method, Networks
@@ -31,7 +31,7 @@ from limbeck.training.clock import MethodClock, methods_of
 from limbeck.training.device import accelerator_on
 from limbeck.training.loop import fit
 from limbeck.training.plan import Plan
-from limbeck.training.seed import set_seed
+from limbeck.training.seed import set_seed, undisturbed_randomness
 from limbeck.training.task import Task
 
 Kept = TypeVar("Kept", bound=Method)
@@ -81,6 +81,7 @@ class Job:
         label_weight: Of the labels.
         change: Changes each batch in training, and must be importable; the teacher is asked anew each time.
         held: Pictures that the student does not learn from, for methods that learn from such.
+        told: What the teacher says of the training pictures, if it was asked for several jobs (:func:`asked_once`).
         split: It is judged by: ``"test"``, or ``"val"`` while something is still being chosen.
         device: A torch device.
     """
@@ -97,6 +98,7 @@ class Job:
     label_weight: float = 1.0
     change: Change | None = None
     held: Pictures | None = None
+    told: Told | None = None
     split: Literal["test", "val"] = "test"
     device: str = "cpu"
 
@@ -104,6 +106,10 @@ class Job:
     def judged_by(self) -> Pictures:
         """The held-out pictures."""
         return self.data.test if self.split == "test" else self.data.val
+
+    def make_methods(self) -> list[Method]:
+        """New methods by their settings."""
+        return [make_method(one) if isinstance(one, Mapping) else one() for one in self.methods]
 
 
 @dataclass(frozen=True, eq=False)
@@ -165,11 +171,14 @@ def train(job: Job, *callbacks: Callback) -> tuple[Classifier, dict[str, float]]
         The student in evaluation mode, and what the training took.
     """
     student, pictures = new_student(job), job.data.train
-    methods = [make_method(one) if isinstance(one, Mapping) else one() for one in job.methods]
+    methods = job.make_methods()
     teacher: Teacher | None = None
     if job.teacher is not None and methods:
-        live = LiveTeacher(job.teacher.to(job.device), _pixels, hidden_of(methods)[1])
-        teacher = live if job.change else Told(live, pictures, job.device)
+        sites = hidden_of(methods)[1]
+        if job.change:
+            teacher = LiveTeacher(job.teacher.to(job.device), ("pixels",), sites)
+        else:
+            teacher = job.told or Told.by(job.teacher, pictures, sites, job.device)
     held = None
     if job.held is not None:
         held = {"pixels": job.held.pixels.to(job.device), "labels": job.held.labels.to(job.device)}
@@ -233,6 +242,7 @@ def run_all(
         run: Does one.
     """
     found: dict[Job, Measured] = {}
+    jobs = asked_once(jobs)
     for done, (job, result) in enumerate(run_jobs(run, jobs, workers=workers, device=lab.device), 1):
         found[job] = result
         took = result.spent.get("seconds", 0.0)
@@ -247,9 +257,22 @@ def run_all(
     return found
 
 
-def _pixels(batch: Batch) -> dict[str, Tensor]:
-    """Positional names differ between networks; ours call it ``pixels``."""
-    return {"pixels": batch["pixels"]}
+def asked_once(jobs: Sequence[Job]) -> list[Job]:
+    """The same jobs; where some have a teacher and training pictures in common, it is asked now, for all of them."""
+    alike: dict[tuple[int, int, str], dict[Job, tuple[str, ...]]] = {}
+    for job in jobs:
+        if job.teacher is not None and job.methods and job.change is None and job.role != "teacher":
+            with undisturbed_randomness():
+                sites = hidden_of(job.make_methods())[1]
+            alike.setdefault((id(job.teacher), id(job.data.train), job.device), {})[job] = sites
+    told: dict[Job, Told] = {}
+    for wanted in alike.values():
+        first, *others = wanted
+        if others and first.teacher is not None:
+            every = dict.fromkeys(site for sites in wanted.values() for site in sites)
+            said = Told.by(first.teacher, first.data.train, tuple(every), first.device)
+            told |= {job: said.only(sites) for job, sites in wanted.items()}
+    return [replace(job, told=told.get(job, job.told)) for job in jobs]
 
 
 def _connect(task: ImageTask, methods: Sequence[Method], teacher: Teacher, pictures: Pictures, device: str) -> None:
