@@ -154,7 +154,7 @@ def test_a_run_that_was_stopped_ends_as_one_that_was_not(
 
 class _Both(Callback):
     def __init__(self, stop: Stop) -> None:
-        from limbeck.distill.task import MethodClock
+        from limbeck.training.clock import MethodClock
 
         self.clock, self.stop = MethodClock(), stop
 

@@ -14,11 +14,12 @@ from limbeck.distill.config import DistillConfig
 from limbeck.distill.metrics import final_metrics
 from limbeck.distill.prepare import Ready, prepare
 from limbeck.distill.sampling import SamplerClock
-from limbeck.distill.task import DistillTask, MethodClock
+from limbeck.distill.task import DistillTask
 from limbeck.errors import writing
 from limbeck.methods.base import Method
 from limbeck.models.quiet import quiet_transformers
 from limbeck.training.callbacks import Callback, History
+from limbeck.training.clock import MethodClock
 from limbeck.training.loop import fit
 from limbeck.training.resume import FREE
 from limbeck.training.run_folder import RunFolder, environment

@@ -21,7 +21,6 @@ from limbeck.models.heads import Head
 from limbeck.signals import LinearLogits, Signals, SparseLogits, tap
 from limbeck.teachers.base import Teacher
 from limbeck.teachers.live import LiveTeacher
-from limbeck.training.callbacks import Callback, Progress
 from limbeck.training.task import Task
 
 EMBEDDING: Literal["embedding"] = "embedding"
@@ -192,16 +191,6 @@ class DistillTask(Task):
             vector = mean_pooled(output.last_hidden_state, batch["attention_mask"])
             return Signals(hidden={EMBEDDING: vector})
         return Signals(logits=output.logits, hidden=hidden, mask=batch.get("mask"))
-
-
-class MethodClock(Callback):
-    """Tells a method how far the training is."""
-
-    def on_step(self, progress: Progress) -> None:
-        """Before each step."""
-        task = progress.task
-        if isinstance(task, DistillTask) and task.method is not None:
-            task.method.begin_step(progress.share)
 
 
 def right_answers(batch: Batch) -> Tensor:

@@ -5,14 +5,20 @@ from __future__ import annotations
 import abc
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
+import torch
+from pydantic import Field
 from torch import Tensor, nn
 
 from limbeck.batch import Batch
 from limbeck.losses.term import Term
 from limbeck.signals import Signals
 from limbeck.teachers.base import Teacher
+
+Positive = Annotated[float, Field(gt=0)]
+Weight = Annotated[float, Field(ge=0)]
+"""Settings of methods: what must be more than 0, and weights that leave a term out at 0."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +51,17 @@ class Networks:
     teacher: nn.Module | None
     inputs: Callable[[Batch], Tensor]
     held: Mapping[str, Tensor] | None = None
+
+    def drawn(self, count: int, device: torch.device) -> Batch:
+        """Some of the held items, with repetition.
+
+        Args:
+            count: How many.
+            device: Where they are wanted.
+        """
+        assert self.held is not None
+        rows = torch.randint(len(self.held["labels"]), (count,))
+        return {name: value[rows.to(value.device)].to(device) for name, value in self.held.items()}
 
 
 class Method(nn.Module, abc.ABC):

@@ -13,13 +13,10 @@ from limbeck.batch import Batch
 from limbeck.errors import LimbeckError
 from limbeck.losses.divergence import forward_kl, forward_pair
 from limbeck.losses.term import Term
-from limbeck.methods.base import Method, Needs
+from limbeck.methods.base import Method, Needs, Positive, Weight
 from limbeck.methods.unroll import KeptAdamW
 from limbeck.models.vision.augment import Augmenter
 from limbeck.signals import Signals
-
-Weight = Annotated[float, Field(ge=0)]
-Positive = Annotated[float, Field(gt=0)]
 
 
 class HardAugmentation(Method):
@@ -91,7 +88,8 @@ class HardAugmentation(Method):
         values = self.networks.inputs(batch)
         if self.learn and self.training and torch.is_grad_enabled() and len(values):
             if int(self.seen) % self.every == 0:
-                self._learn(values, teacher.logits)
+                told = teacher.logits
+                self.adam.descend(self.augmenter, lambda augmenter: self.aim(augmenter, values, told))
             self.seen += 1
         with torch.no_grad():
             augmented = self.augmenter(values)
@@ -126,8 +124,3 @@ class HardAugmentation(Method):
         if self.networks is None or self.networks.teacher is None:
             raise LimbeckError("method hard: needs both networks themselves, not what they say alone")
         return self.networks.student, self.networks.teacher
-
-    def _learn(self, values: Tensor, told: Tensor) -> None:
-        parameters = {name: value.detach().requires_grad_() for name, value in self.augmenter.named_parameters()}
-        slopes = torch.autograd.grad(self.aim(parameters, values, told), list(parameters.values()))
-        self.adam.step(self.augmenter.parameters(), slopes)

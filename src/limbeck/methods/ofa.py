@@ -12,11 +12,9 @@ from limbeck.batch import Batch
 from limbeck.errors import LimbeckError
 from limbeck.losses.ofa import target_enhanced
 from limbeck.losses.term import Term
-from limbeck.methods.base import Method, Needs
+from limbeck.methods.base import Method, Needs, Weight
 from limbeck.models.vision.exits import exit_branch
 from limbeck.signals import Signals
-
-Weight = Annotated[float, Field(ge=0)]
 
 
 class ExitDistillation(Method):

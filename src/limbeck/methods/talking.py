@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -64,8 +63,8 @@ class TalkingModels(Method):
         weights: tuple[float, float, float] = (1.0, 1.0, 1.0),
     ) -> None:
         super().__init__()
-        names: tuple[Literal["interact"], Literal["messages"], Literal["states"]] = ("interact", "messages", "states")
-        self.weights = {f"talk/{name}": weight for name, weight in zip(names, weights, strict=True) if weight}
+        names = ("talk/interact", "talk/messages", "talk/states")
+        self.weights = {name: weight for name, weight in zip(names, weights, strict=True) if weight}
         if not self.weights:
             raise LimbeckError("talking models: at least one of the weights must not be 0")
         # In a list, so that the teacher is neither trained nor kept in checkpoints.
@@ -102,22 +101,14 @@ class TalkingModels(Method):
             hidden_mse(encode["student_lower"](low), encode["teacher_lower"](their_low)),
             hidden_mse(encode["student_upper"](high), encode["teacher_upper"](their_high)),
         ]
-        states = [
-            hidden_mse(decode[name](encode[name](state)), state)
-            for name, state in (
-                ("student_lower", low), ("student_upper", high),
-                ("teacher_lower", their_low), ("teacher_upper", their_high),
-            )
-        ]  # fmt: skip
+        names = [f"{side}_{place}" for side in ("student", "teacher") for place in ("lower", "upper")]
+        own = zip(names, (low, high, their_low, their_high), strict=True)
+        states = [hidden_mse(decode[name](encode[name](state)), state) for name, state in own]
         states.append(hidden_mse(decode["teacher_lower"](encode["student_lower"](low)), their_low))
-        answers = []
-        if not self.rounds:
-            answers.append(decode["student_upper"](encode["teacher_upper"](their_high)))
-        said = low
-        for done in range(1, self.rounds + 1):
+        answers = [] if self.rounds else [decode["student_upper"](encode["teacher_upper"](their_high))]
+        for _ in range(self.rounds):
+            said = low + _spread(self.back(answers[-1]), low) if answers else low
             answers.append(self.answer(said, like=teacher.hidden[self.teacher[0]]))
-            if done < self.rounds:
-                said = low + _spread(self.back(answers[-1]), low)
         parts = {
             "talk/interact": [hidden_mse(high, answer) for answer in answers],
             "talk/messages": messages,
@@ -138,8 +129,8 @@ class TalkingModels(Method):
         return decoded
 
     def _states(self, student: Signals, teacher: Signals) -> tuple[list[Tensor], list[Tensor]]:
-        ours, theirs = ((student.hidden, self.student), (teacher.hidden, self.teacher))
-        return [_last(ours[0][name]) for name in ours[1]], [_last(theirs[0][name]) for name in theirs[1]]
+        ours, theirs = student.hidden, teacher.hidden
+        return [_last(ours[name]) for name in self.student], [_last(theirs[name]) for name in self.teacher]
 
 
 def _perceptron(first: int, last: int) -> nn.Module:

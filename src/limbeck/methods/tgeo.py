@@ -15,14 +15,12 @@ from limbeck.batch import Batch
 from limbeck.errors import LimbeckError
 from limbeck.losses.fusion import fused_distillation
 from limbeck.losses.term import Term
-from limbeck.methods.base import Method, Needs, Networks
+from limbeck.methods.base import Method, Needs, Networks, Positive
 from limbeck.methods.class_means import ClassMeans
 from limbeck.methods.unroll import KeptAdamW, loss_after_step
 from limbeck.models.controller import FusionController, State
 from limbeck.signals import Signals
 from limbeck.teachers.base import Teacher
-
-Positive = Annotated[float, Field(gt=0)]
 
 
 class TrilateralFusion(Method):
@@ -112,7 +110,11 @@ class TrilateralFusion(Method):
         assert isinstance(ours, Tensor)
         assert isinstance(theirs, Tensor)
         if self.weighting == "learned" and self.training and torch.is_grad_enabled() and len(ours):
-            self._learn(theirs, batch)
+            networks = self._known()
+            if int(self.seen) % self.every == 0:
+                held = networks.drawn(self.held_out, theirs.device)
+                self.adam.descend(self.controller, lambda controller: self.outer_loss(controller, theirs, batch, held))
+            self.seen += 1
         shares = self.shares(ours, theirs, labels)
         return {"tgeo": Term.over(fused_distillation(ours, theirs, labels, shares, temperature=self.temperature))}
 
@@ -138,8 +140,7 @@ class TrilateralFusion(Method):
             batch: What the student steps on.
             held: What it is then judged by.
         """
-        student, inputs = self._known().student, self._known().inputs
-        labels = batch["labels"]
+        known, labels = self._known(), batch["labels"]
 
         def inner(ours: Tensor) -> Tensor:
             shares = functional_call(self.controller, controller, (ours, theirs, labels, self.means()))
@@ -148,18 +149,7 @@ class TrilateralFusion(Method):
         def outer(ours: Tensor) -> Tensor:
             return F.cross_entropy(ours, held["labels"])
 
-        return loss_after_step(student, inputs(batch), inner, inputs(held), outer, step=self.step)
-
-    def _learn(self, theirs: Tensor, batch: Batch) -> None:
-        everything = self._known().held
-        assert everything is not None
-        if int(self.seen) % self.every == 0:
-            rows = torch.randint(len(everything["labels"]), (self.held_out,))
-            held = {name: value[rows.to(value.device)].to(theirs.device) for name, value in everything.items()}
-            parameters = {name: value.detach().requires_grad_() for name, value in self.controller.named_parameters()}
-            loss = self.outer_loss(parameters, theirs, batch, held)
-            self.adam.step(self.controller.parameters(), torch.autograd.grad(loss, list(parameters.values())))
-        self.seen += 1
+        return loss_after_step(known.student, known.inputs(batch), inner, known.inputs(held), outer, step=self.step)
 
     def _known(self) -> Networks:
         if self.networks is None or self.networks.held is None:

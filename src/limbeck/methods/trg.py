@@ -14,11 +14,8 @@ from limbeck.batch import Batch
 from limbeck.errors import LimbeckError
 from limbeck.losses.term import Term
 from limbeck.losses.tokens import inner_relations, token_contrast, token_graph_divergence
-from limbeck.methods.base import Method, Needs
+from limbeck.methods.base import Method, Needs, Positive, Weight
 from limbeck.signals import Signals
-
-Weight = Annotated[float, Field(ge=0)]
-Positive = Annotated[float, Field(gt=0)]
 
 
 class TokenRelations(Method):

@@ -42,7 +42,7 @@ def loss_after_step(
         >>> torch.autograd.grad(loss, rate)[0].item()
         -0.5
     """
-    before = {name: value.detach().requires_grad_() for name, value in student.named_parameters()}
+    before = _free(student)
 
     def say(parameters: dict[str, Tensor], values: Tensor) -> Tensor:
         buffers = {name: value.clone() for name, value in student.named_buffers()}
@@ -82,6 +82,11 @@ class KeptAdamW(nn.Module):
             self.register_buffer(f"moments{number}", torch.zeros(2, *value.shape, dtype=value.dtype))
         self.register_buffer("steps", torch.zeros((), dtype=torch.long))
 
+    def descend(self, module: nn.Module, loss: Callable[[dict[str, Tensor]], Tensor]) -> None:
+        """Move a module's parameters, the same as at the start, down a loss that is a function of them by name."""
+        parameters = _free(module)
+        self.step(module.parameters(), torch.autograd.grad(loss(parameters), list(parameters.values())))
+
     @torch.no_grad()
     def step(self, parameters: Iterable[Tensor], gradients: Iterable[Tensor]) -> None:
         """Move the parameters, the same as at the start, down their gradients."""
@@ -93,3 +98,8 @@ class KeptAdamW(nn.Module):
             second.lerp_(slope.square(), 0.001)
             unbiased = first / (1 - 0.9**time), (second / (1 - 0.999**time)).sqrt()
             value.mul_(1 - self.lr * self.weight_decay).sub_(self.lr * unbiased[0] / (unbiased[1] + 1e-8))
+
+
+def _free(module: nn.Module) -> dict[str, Tensor]:
+    """Its parameters by name, for gradients that do not reach the module itself."""
+    return {name: value.detach().requires_grad_() for name, value in module.named_parameters()}

@@ -59,7 +59,9 @@ def sites(name: str, model_class: str | None = None) -> list[Site]:
             # Shapes alone: nothing is computed, and nothing takes memory.
             with torch.device("meta"):
                 return _run(build(config), config, name)
-        except (RuntimeError, NotImplementedError):  # a model that decides by what it sees
+        except RuntimeError:
+            # A model that decides by what it sees. Torch has no narrower error for that (NotImplementedError is one of
+            # these, too); whatever else was wrong is wrong again with real tensors, and told then.
             return _run(build(config), config, name)
 
 

@@ -6,6 +6,7 @@ import random
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Generic, TypeVar
 
 from limbeck.errors import LimbeckError
@@ -65,18 +66,18 @@ def evolve(
     chance = random.Random(seed)
     scored: dict[Candidate, float] = {}
 
-    def admitted(make: Callable[[], Candidate]) -> Candidate:
+    def admitted(make: Callable[[random.Random], Candidate]) -> Candidate:
         for _ in range(1000):
-            if allowed(candidate := make()):
+            if allowed(candidate := make(chance)):
                 if candidate not in scored:
                     scored[candidate] = score(candidate)
                 return candidate
         raise LimbeckError("search: a thousand candidates in a row were not allowed; are the limits too narrow?")
 
-    alive = deque(admitted(lambda: draw(chance)) for _ in range(population))
+    alive = deque(admitted(draw) for _ in range(population))
     for _ in range(cycles):
         parent = max(chance.sample(list(alive), min(tournament, len(alive))), key=scored.__getitem__)
-        alive.append(admitted(lambda: mutate(parent, chance)))  # noqa: B023 - called at once
+        alive.append(admitted(partial(mutate, parent)))
         alive.popleft()
     best = max(scored, key=scored.__getitem__)
     return Found(best, scored[best], scored)

@@ -11,7 +11,7 @@ from limbeck.batch import Batch
 from limbeck.losses.cross_entropy import cross_entropy
 from limbeck.losses.term import Term
 from limbeck.methods.base import Method
-from limbeck.signals import Signals
+from limbeck.signals import Signals, tap
 from limbeck.training.task import Task
 
 
@@ -55,14 +55,15 @@ class Taught(Task):
 
 
 @torch.no_grad()
-def said_by(network: nn.Module, *inputs: Tensor, device: str, at_once: int = 500) -> Tensor:
-    """What a network says in eval mode, on the CPU.
+def said_by(network: nn.Module, *inputs: Tensor, device: str, at_once: int = 500, site: str = "") -> Tensor:
+    """What a network, or one of its modules, says in eval mode, on the CPU.
 
     Args:
         network: Its mode is afterwards what it was before; it stays on the device.
         inputs: What it is called with, in order; the first axis is cut into batches.
         device: Where.
         at_once: Rows of one batch.
+        site: Path of the module; by default the network itself.
 
     Example:
         >>> said_by(nn.Linear(2, 3), torch.ones(1200, 2), device="cpu").shape
@@ -71,6 +72,10 @@ def said_by(network: nn.Module, *inputs: Tensor, device: str, at_once: int = 500
     was_training = network.training
     network.eval().to(device)
     parts = zip(*(whole.split(at_once) for whole in inputs), strict=True)
-    said = torch.cat([network(*(part.to(device) for part in given)).cpu() for given in parts])
+    said = []
+    with tap(network, [site]) as found:
+        for given in parts:
+            network(*(part.to(device) for part in given))
+            said.append(found[site].cpu())
     network.train(was_training)
-    return said
+    return torch.cat(said)

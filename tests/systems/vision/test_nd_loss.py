@@ -10,8 +10,9 @@ import torch.nn.functional as F
 
 from limbeck.systems.findings import Findings
 from limbeck.systems.vision.data import Sizes, image_set
+from limbeck.systems.vision.measures import features_of
 from limbeck.systems.vision.nd_loss import ARMS, KD, STUDENT, TEACHERS, WITH_SMALL, measured
-from limbeck.systems.vision.training import Budget, Job, features_of
+from limbeck.systems.vision.training import Budget, Job
 from tests.cli.toys import limbeck
 
 

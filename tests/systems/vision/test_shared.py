@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import gzip
 import io
-from collections.abc import Callable
+import operator
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -17,12 +19,15 @@ from torch import Tensor
 from limbeck.batch import Batch
 from limbeck.errors import LimbeckError
 from limbeck.methods.find import make_method
+from limbeck.methods.logits import LogitDistillation
 from limbeck.signals import Signals, tap
 from limbeck.systems.lab import Lab
 from limbeck.systems.vision.data import Pictures, Sizes, image_set
 from limbeck.systems.vision.models import SHAPES, Shape
 from limbeck.systems.vision.task import ImageTask, Told, hidden_of
-from limbeck.systems.vision.training import Budget, Job, image_teacher, train
+from limbeck.systems.vision.teachers import image_teacher
+from limbeck.systems.vision.training import Budget, Job, asked_once, train
+from limbeck.teachers.base import Teacher
 from limbeck.teachers.live import LiveTeacher
 
 SMALL = Sizes(train=70, val=20, test=30, pool=40)
@@ -84,6 +89,26 @@ def test_a_teacher_asked_beforehand_is_a_live_one() -> None:
         torch.testing.assert_close(then.hidden["features"], now.hidden["features"])
 
 
+def test_a_teacher_is_asked_once_for_jobs_that_share_it() -> None:
+    torch.manual_seed(0)
+    teachers, data = [TINY.build(12).eval() for _ in range(2)], image_set(sizes=SMALL)
+    rounds = [0, 0]
+    for number, one in enumerate(teachers):
+        one.stem.register_forward_hook(lambda *_, number=number: operator.setitem(rounds, number, rounds[number] + 1))
+    base = Job("a", "method", "", 3, TINY, data, Budget(2), teachers[0], ({"name": "logits"},))
+    jobs = [base, replace(base, methods=(ND,)), replace(base, teacher=teachers[1]), replace(base, change=darker)]
+    jobs.append(replace(base, data=replace(data, train=data.val)))
+    before = [train(job)[0].state_dict() for job in jobs]
+    rounds[:] = 0, 0
+    shared = asked_once(jobs)
+    assert rounds == [1, 0]
+    assert [job.told is None for job in shared] == [False, False, True, True, True]
+    after = [train(job)[0].state_dict() for job in shared]
+    assert rounds == [1 + 3 + 1, 1]  # with what changes: at each of two steps, and once before them
+    for first, second in zip(before, after, strict=True):
+        assert all(torch.equal(value, second[name]) for name, value in first.items())
+
+
 def darker(batch: Batch) -> Batch:
     return {**batch, "pixels": batch["pixels"] / 2}
 
@@ -122,6 +147,22 @@ def test_a_training_repeats_and_methods_matter(change: Callable[[Batch], Batch] 
     assert not torch.equal(weights[0], weights[2])
     assert (spent["steps"], spent["pictures"]) == (4, 4 * 64)
     assert not first.training
+
+
+class Looks(LogitDistillation):
+    """Notes what it is shown before the training."""
+
+    seen: ClassVar[list[Tensor]] = []
+
+    def prepare(self, teacher: Teacher, batches: Iterable[Batch]) -> None:
+        self.seen.extend(batch["row"] for batch in batches)
+
+
+def test_every_method_looks_at_all_pictures_once_and_in_order() -> None:
+    data = image_set(sizes=replace(SMALL, train=300))
+    torch.manual_seed(0)
+    train(Job("a", "method", "", 3, TINY, data, Budget(1), TINY.build(12), (Looks, {"name": "logits"}, Looks)))
+    assert torch.equal(torch.cat(Looks.seen), torch.arange(300).repeat(2))
 
 
 def test_teachers_are_kept_by_all_that_made_them(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from limbeck.distill.sampling import StudentSampler
-from limbeck.distill.task import DistillTask, MethodClock, live_teacher
+from limbeck.distill.task import DistillTask, live_teacher
 from limbeck.methods.find import make_method
 from limbeck.models.size import parameters_of
 from limbeck.systems.findings import Findings
@@ -19,6 +19,7 @@ from limbeck.systems.language.measures import Column, liked_by, likelihood, qual
 from limbeck.systems.language.models import Shape, tiny_model
 from limbeck.systems.language.teachers import Teacher, plan_of
 from limbeck.training.callbacks import Callback
+from limbeck.training.clock import MethodClock
 from limbeck.training.device import accelerator_on
 from limbeck.training.loop import fit
 from limbeck.training.seed import set_seed

@@ -14,10 +14,10 @@ from limbeck.models.size import parameters_of
 from limbeck.students.scores import diswot_terms, naswot, synflow
 from limbeck.students.search import Found, evolve
 from limbeck.systems.vision.data import Pictures
-from limbeck.systems.vision.models import Shape
+from limbeck.systems.vision.models import SHAPES, Shape
 from limbeck.training.seed import set_seed, undisturbed_randomness
 
-TEACHER = Shape("resnet", (40, 80, 128))
+TEACHER = SHAPES["resnet-teacher"]
 WIDTHS, DEPTHS = ((8, 12, 16, 24, 32),) * 3, (1, 2)
 BAND = 20_000, 40_000
 """Parameters that a candidate may have."""

@@ -15,13 +15,12 @@ from limbeck.systems.findings import Findings
 from limbeck.systems.lab import Lab
 from limbeck.systems.vision.data import DataName, ImageSet, Sizes, image_set
 from limbeck.systems.vision.models import SHAPES
-from limbeck.systems.vision.training import Budget, Job, image_teacher, run_all
+from limbeck.systems.vision.teachers import image_teacher
+from limbeck.systems.vision.training import RATES, Budget, Job, run_all
 
 Settings = Mapping[str, Any]
 _BETWEEN = re.compile(r",(?![^\[{]*[\]}])")
 """The commas that are not within a list or a mapping."""
-RATES = {"resnet": 5e-3, "vit": 2e-3, "mixer": 2e-3}
-"""Learning rates of students at their peak, by family: the same for every arm."""
 
 
 def parse_arm(text: str, classes: int) -> list[Settings]:

@@ -44,6 +44,11 @@ class Pictures:
         return len(self.labels)
 
     @property
+    def size(self) -> int:
+        """Their side in pixels."""
+        return self.images.shape[-1]
+
+    @property
     def pixels(self) -> Float[Tensor, "items 3 size size"]:
         """From -1 to 1, as networks take them."""
         return self.images.float() / 127.5 - 1.0
@@ -183,10 +188,8 @@ def _read_cifar10(data_dir: str) -> tuple[tuple[str, ...], Pictures, Pictures]:
         raise LimbeckError("cifar10 needs --data-dir: the folder of train.npz and test.npz")
     folder = Path(data_dir)
     names = load_arrays(folder / "train.npz", ("classes",))["classes"]
-    return (
-        tuple(str(one) for one in names),
-        *(_read_archive(folder / f"{part}.npz", len(names)) for part in ("train", "test")),
-    )  # type: ignore[return-value]
+    learning, judging = (_read_archive(folder / f"{part}.npz", len(names)) for part in ("train", "test"))
+    return tuple(str(one) for one in names), learning, judging
 
 
 def _read_archive(path: Path, classes: int) -> Pictures:

@@ -16,13 +16,15 @@ from limbeck.systems.findings import Findings, Role
 from limbeck.systems.lab import Lab
 from limbeck.systems.registry import system
 from limbeck.systems.vision.data import Sizes, image_set
-from limbeck.systems.vision.models import Shape
+from limbeck.systems.vision.measures import features_of, right
+from limbeck.systems.vision.models import SHAPES, Shape
 from limbeck.systems.vision.pretrained import Pretrained
 from limbeck.systems.vision.semi_supervised import Labeller, Mixture, few_labels, fixmatch, linear_head
-from limbeck.systems.vision.training import Budget, Job, Measured, features_of, image_teacher, right, run_all, trained
+from limbeck.systems.vision.teachers import image_teacher
+from limbeck.systems.vision.training import Budget, Job, Measured, run_all, trained
 from limbeck.systems.vision.zoo import SOURCES, source_data
 
-SOURCE, STUDENT = Shape("resnet", (24, 48, 64)), Shape("resnet", (16, 24, 32))
+SOURCE, STUDENT = Shape("resnet", (24, 48, 64)), SHAPES["resnet-student"]
 LABEL_WEIGHT = 0.2
 """Lambda. It and the power of the method are from a few values, by validation pictures."""
 POWERS = {"weighted-1": 1.0, "weighted-4": 4.0, "weighted-12": 12.0}

@@ -20,8 +20,10 @@ from limbeck.systems.lab import Lab
 from limbeck.systems.registry import system
 from limbeck.systems.vision.architectures import TEACHER, allowed, scores, search, space
 from limbeck.systems.vision.data import Sizes, image_set
+from limbeck.systems.vision.measures import right
 from limbeck.systems.vision.models import Shape
-from limbeck.systems.vision.training import Budget, Job, Measured, image_teacher, right, trained
+from limbeck.systems.vision.teachers import image_teacher
+from limbeck.systems.vision.training import Budget, Job, Measured, asked_once, trained
 
 KD = {"name": "logits", "temperature": 4.0, "weight": 0.5}  # this weight and that of relations are not tuned
 RELATIONS = {
@@ -100,7 +102,7 @@ def diswot(
             for arm, how in (("search", (KD,)), ("search+", (KD, RELATIONS)))
         ]
         trainings: dict[tuple[str, Shape], Measured] = {}
-        for job, result in run_jobs(measured, jobs, workers=workers, device=lab.device):
+        for job, result in run_jobs(measured, asked_once(jobs), workers=workers, device=lab.device):
             trainings[job.arm, job.student] = result
             lab.say(f"{job.arm} {job.student.widths} x {job.student.depth}, seed {seed}")
         _judge(findings, seed, scored, trainings, found.best)

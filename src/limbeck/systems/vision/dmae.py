@@ -16,11 +16,11 @@ from limbeck.systems.lab import Lab
 from limbeck.systems.registry import system
 from limbeck.systems.vision.data import ImageSet, Pictures, Sizes, image_set
 from limbeck.systems.vision.masked import MaskedAutoencoder, MaskedTask, draw_visible, encode, multiplications
+from limbeck.systems.vision.measures import right
 from limbeck.systems.vision.models import Classifier, Shape
 from limbeck.systems.vision.pretrained import Pretrained
-from limbeck.systems.vision.training import Budget, Job, Measured, fingerprint, right, run_all, train
-from limbeck.training.device import accelerator_on
-from limbeck.training.loop import fit
+from limbeck.systems.vision.teachers import recipe_of
+from limbeck.systems.vision.training import Budget, Job, Measured, fit_pictures, run_all, train
 from limbeck.training.seed import set_seed
 
 TEACHER, STUDENT = Shape("vit", (96,) * 6, patch=8), Shape("vit", (48,) * 4, patch=8)
@@ -139,22 +139,14 @@ def dmae(
 
 def masked_teacher(lab: Lab, data: ImageSet, budget: Budget) -> Classifier:
     """The encoder of a masked autoencoder that learnt from the pool, kept by the lab."""
-    recipe = {
-        "shape": [TEACHER.family, list(TEACHER.widths), TEACHER.depth, TEACHER.patch],
-        "pictures": fingerprint(data.pool),
-        "mask": Recipe().mask,
-        "batch": budget.batch_size,
-        "plan": budget.plan().model_dump(mode="json"),
-    }
+    recipe = recipe_of(TEACHER, data.pool, budget, mask=Recipe().mask)
 
     def learn(network: torch.nn.Module) -> None:
         assert isinstance(network, MaskedAutoencoder)
         task = MaskedTask(network, Recipe().keep(network.patches))
-        loader = data.pool.batches(budget.batch_size)
-        fit(task, loader, budget.plan(), accelerator=accelerator_on(lab.device), progress=False)
+        fit_pictures(task, data.pool, budget, seed=0, device=lab.device)
 
-    size = data.pool.images.shape[-1]
-    whole = lab.teacher(f"{data.name}-mae", recipe, lambda: MaskedAutoencoder(TEACHER, size), learn)
+    whole = lab.teacher(f"{data.name}-mae", recipe, lambda: MaskedAutoencoder(TEACHER, data.pool.size), learn)
     assert isinstance(whole, MaskedAutoencoder)
     return whole.encoder
 
@@ -162,13 +154,13 @@ def masked_teacher(lab: Lab, data: ImageSet, budget: Budget) -> Classifier:
 def pretrained(job: PretrainingJob, recipe: Recipe) -> Pretrained:
     """The student's shape with what it learnt without labels."""
     assert job.unlabelled is not None
-    teacher, size = job.teacher, job.unlabelled.images.shape[-1]
+    teacher = job.teacher
     assert isinstance(teacher, Classifier)
     if recipe.tuned:
         warm = Pretrained.of(TEACHER, teacher.state_dict(), leave=("head.",))
         teacher = train(replace(job, student=warm))[0].requires_grad_(False)
     set_seed(job.seed)
-    student = MaskedAutoencoder(job.student, size)
+    student = MaskedAutoencoder(job.student, job.unlabelled.size)
     method = None
     if recipe.at is not None:
         method = HiddenStateDistillation(pairs={"student": "teacher"}, distance="normalized-l1", weight=WEIGHT)
@@ -183,9 +175,7 @@ def pretrained(job: PretrainingJob, recipe: Recipe) -> Pretrained:
         student, recipe.keep(student.patches), teacher=teacher.to(job.device) if method else None, method=method,
         at=recipe.at or (student.last, 0),
     )  # fmt: skip
-    loader = job.unlabelled.batches(job.before.batch_size)
-    plan = job.before.plan(job.seed)
-    fit(task.to(job.device), loader, plan, accelerator=accelerator_on(job.device), progress=False)
+    fit_pictures(task.to(job.device), job.unlabelled, job.before, seed=job.seed, device=job.device)
     return Pretrained.of(job.student, student.encoder.state_dict(), leave=("head.",))
 
 
@@ -194,7 +184,7 @@ def measured(job: Job) -> Measured:
     assert isinstance(job, PretrainingJob)
     shape = job.student if job.recipe is None else pretrained(job, job.recipe)
     student, spent = train(replace(job, student=shape, teacher=None))
-    patches = (job.data.train.images.shape[-1] // STUDENT.patch) ** 2
+    patches = (job.data.train.size // STUDENT.patch) ** 2
     cost = job.recipe.cost(patches) if job.recipe else 0.0
     columns = {Accuracy().name: right(student, job.judged_by, job.device), COST.name: (COST, COST.of([cost]))}
     return Measured(columns, spent | {"unlabelled_steps": job.before.steps}, parameters_of(student))

@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-from torch import nn
 
 from limbeck.evaluation.metrics import Accuracy, Mean
 from limbeck.methods.hard import HardAugmentation
@@ -17,10 +16,10 @@ from limbeck.systems.lab import Lab
 from limbeck.systems.registry import system
 from limbeck.systems.taught import said_by
 from limbeck.systems.vision.data import DataName, Pictures, Sizes, image_set
+from limbeck.systems.vision.measures import right
 from limbeck.systems.vision.models import SHAPES
-from limbeck.systems.vision.task import ImageTask
-from limbeck.systems.vision.training import Budget, Job, Measured, image_teacher, right, run_all, train
-from limbeck.training.callbacks import Callback, Progress
+from limbeck.systems.vision.teachers import image_teacher
+from limbeck.systems.vision.training import Budget, Job, Keeper, Measured, run_all, trained
 
 TEACHER, STUDENT = SHAPES["resnet-teacher"], SHAPES["mixer-student"]
 MOVED, TURNED = "accuracy, moved", "accuracy, rotated"
@@ -112,27 +111,11 @@ def everywhere(pictures: Pictures) -> Pictures:
     return Pictures(torch.cat([one.images for one in three]), torch.cat([one.labels for one in three]))
 
 
-class Keeper(Callback):
-    """Keeps the method, to be asked what its augmenter has come to."""
-
-    method: HardAugmentation | None = None
-
-    def on_start(self, progress: Progress) -> None:
-        """Before the first step."""
-        assert isinstance(progress.task, ImageTask)
-        for method in progress.task.methods:
-            if isinstance(method, HardAugmentation):
-                self.method = method
-
-
 def measured(job: Job) -> Measured:
     """Accuracy where things stand in the middle, are moved or rotated, agreement, and the learnt shift."""
     assert job.teacher is not None
-    keeper = Keeper()
-    network: nn.Module = job.teacher
-    spent: dict[str, float] = {}
-    if job.role != "teacher":
-        network, spent = train(job, keeper)
+    keeper = Keeper(HardAugmentation)
+    network, spent = trained(job, keeper)
     tests = job.judged_by
     moved = tests.shifted("moved")
     ours, theirs = (said_by(one, moved.pixels, device=job.device).argmax(-1) for one in (network, job.teacher))

@@ -18,10 +18,8 @@ from limbeck.systems.vision.data import ImageSet, Pictures
 from limbeck.systems.vision.models import Classifier, Shape
 from limbeck.systems.vision.pretrained import Pretrained
 from limbeck.systems.vision.task import ImageTask, Told
-from limbeck.systems.vision.training import Budget, fingerprint
-from limbeck.teachers.live import LiveTeacher
-from limbeck.training.device import accelerator_on
-from limbeck.training.loop import fit
+from limbeck.systems.vision.teachers import recipe_of
+from limbeck.systems.vision.training import Budget, fit_pictures
 
 
 @dataclass(frozen=True)
@@ -104,10 +102,9 @@ def learn(
     device: str = "cpu",
 ) -> None:
     """Train what is not frozen in a network, by labels and by a frozen teacher's logits."""
-    told = Told(LiveTeacher(teacher.to(device), ("pixels",)), pictures, device) if teacher is not None else None
+    told = Told.by(teacher, pictures, device=device) if teacher is not None else None
     task = ImageTask(network, methods, told, label_weight=label_weight).to(device)
-    loader = pictures.batches(budget.batch_size)
-    fit(task, loader, budget.plan(seed), accelerator=accelerator_on(device), progress=False)
+    fit_pictures(task, pictures, budget, seed=seed, device=device)
 
 
 def incubated(lab: Lab, meta: nn.Module, shape: Shape, data: ImageSet, budget: Budget) -> Classifier:
@@ -124,13 +121,8 @@ def incubated(lab: Lab, meta: nn.Module, shape: Shape, data: ImageSet, budget: B
         Ni et al., "Deep Incubation: Training Large Models by Divide-and-Conquering", ICCV 2023, arXiv 2212.04129.
     """
     assert isinstance(meta, Classifier)
-    recipe = {
-        "meta": [[*value.shape, float(value.double().abs().sum())] for value in meta.state_dict().values()],
-        "shape": [shape.family, list(shape.widths), shape.depth, shape.patch],
-        "pictures": fingerprint(data.pool),
-        "batch": budget.batch_size,
-        "plan": budget.plan().model_dump(mode="json"),
-    }
+    around = [[*value.shape, float(value.double().abs().sum())] for value in meta.state_dict().values()]
+    recipe = recipe_of(shape, data.pool, budget, meta=around)
 
     def build_up(network: nn.Module) -> None:
         assert isinstance(network, Classifier)

@@ -17,10 +17,11 @@ from limbeck.systems.lab import Lab
 from limbeck.systems.registry import system
 from limbeck.systems.vision.data import Sizes, image_set
 from limbeck.systems.vision.hybrids import Hybrid, Modular, incubated, learn, load_entropy
+from limbeck.systems.vision.measures import Column, right
 from limbeck.systems.vision.models import Classifier, Shape
-from limbeck.systems.vision.training import Budget, Column, Job, Measured, image_teacher, right, run_all, train
+from limbeck.systems.vision.teachers import image_teacher
+from limbeck.systems.vision.training import Budget, Job, Measured, new_student, run_all, train
 from limbeck.training.callbacks import Callback, Progress
-from limbeck.training.seed import set_seed
 from limbeck.world.views import Shift
 
 META, TEACHER = Shape("vit", (64,) * 3, patch=8), Shape("vit", (64,) * 3, depth=2, patch=8)
@@ -138,8 +139,7 @@ def modules(job: ModularJob) -> Modular:
     assert isinstance(meta, Classifier)
     assert isinstance(teacher, Classifier)
     assert share is not None
-    set_seed(job.seed)
-    student = job.student.build(len(job.data.classes))
+    student = new_student(job)
     for stage in range(len(student.stages)):
         methods = [LogitDistillation(weight=share)] if share else []
         learn(

@@ -84,7 +84,9 @@ class MaskedAutoencoder(nn.Module):
 
     def painted(self, hidden: Tensor, visible: Int[Tensor, "b keep"]) -> Float[Tensor, "b patches values"]:
         """All patches, from the encoder's last hidden state over the visible ones."""
-        norm = self.encoder.features[0]  # type: ignore[index]
+        features = self.encoder.features
+        assert isinstance(features, nn.Sequential)
+        norm, _ = features  # without the choice of the picture's token
         seen = self.enter(norm(hidden))
         holes = self.hole.expand(len(seen), self.patches, -1).to(seen.dtype)
         whole = holes.scatter(1, visible.unsqueeze(-1).expand(-1, -1, seen.shape[-1]), seen[:, 1:])

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from limbeck.data.mixup import Mixup
 from limbeck.evaluation.metrics import Accuracy, Mean
@@ -17,21 +17,11 @@ from limbeck.systems.findings import Findings, Role
 from limbeck.systems.lab import Lab
 from limbeck.systems.registry import system
 from limbeck.systems.taught import said_by
-from limbeck.systems.vision.data import DataName, ImageSet, Sizes, image_set
+from limbeck.systems.vision.data import DataName, Sizes, image_set
+from limbeck.systems.vision.measures import right
 from limbeck.systems.vision.models import SHAPES
-from limbeck.systems.vision.task import ImageTask
-from limbeck.systems.vision.training import (
-    Budget,
-    Job,
-    Measured,
-    fingerprint,
-    image_teacher,
-    right,
-    run_all,
-    trained,
-)
-from limbeck.training.device import accelerator_on
-from limbeck.training.loop import fit
+from limbeck.systems.vision.teachers import image_teacher
+from limbeck.systems.vision.training import Budget, Job, Measured, run_all, trained
 
 TEACHER, STUDENT = SHAPES["resnet-teacher"], SHAPES["resnet-student"]
 NLL, ENTROPY = Mean("NLL", lower_is_better=True), Mean("entropy")
@@ -101,14 +91,20 @@ def mix_kd(
     long = Budget(lab.pick(smoke=4, default=800, full=8000), lr=2e-3)
     findings, jobs = Findings(), []
     pool = image_set(data, replace(sizes, train=1), data_dir=data_dir)
-    teachers = {False: image_teacher(lab, TEACHER, pool, long), True: mixed_teacher(lab, pool, long, alpha)}
+    mixup = Mixup(len(pool.classes), alpha=alpha)
+    teachers = {
+        False: image_teacher(lab, TEACHER, pool, long),
+        True: image_teacher(
+            lab, TEACHER, pool, long, methods=[SoftLabels()], change=mixup, label_weight=0.0, noted={"mixup": alpha}
+        ),
+    }
     for seed in lab.seeds:
         mine = image_set(data, sizes, seed=seed, data_dir=data_dir).without_pool()
         for mixed, one in teachers.items():
             name, title = ("teacher-by-mixed", "a teacher by mixup") if mixed else ("teacher", "the teacher")
             jobs.append(Job(name, "teacher", title, seed, TEACHER, mine, budget, one, device=lab.device))
         for arm, (role, title, mixed, share, methods) in ARMS.items():
-            change = Mixup(len(mine.classes), share, alpha) if share else None
+            change = replace(mixup, share=share) if share else None
             teacher = None if methods == ALONE else teachers[mixed]
             jobs.append(
                 Job(
@@ -135,27 +131,6 @@ def _claims(findings: Findings) -> None:
         ("KD is better than labels alone", "kd", "ce", accuracy, 0.0),
     ):
         findings.claim(text, arm=arm, baseline=baseline, metric=metric, margin=margin)
-
-
-def mixed_teacher(lab: Lab, data: ImageSet, budget: Budget, alpha: float) -> nn.Module:
-    """A network that learnt from mixed pictures alone, kept by the lab."""
-    recipe = {
-        "shape": [TEACHER.family, list(TEACHER.widths), TEACHER.depth, TEACHER.patch],
-        "data": data.name,
-        "pictures": fingerprint(data.pool),
-        "mixup": alpha,
-        "batch": budget.batch_size,
-        "plan": budget.plan().model_dump(mode="json"),
-    }
-    classes = len(data.classes)
-
-    def learn(network: nn.Module) -> None:
-        task = ImageTask(network, [SoftLabels()], label_weight=0.0, change=Mixup(classes, alpha=alpha))
-        loader = data.pool.batches(budget.batch_size)
-        fit(task, loader, budget.plan(), accelerator=accelerator_on(lab.device), progress=False)
-
-    size = data.pool.images.shape[-1]
-    return lab.teacher(f"{data.name}-{TEACHER.family}-mixup", recipe, lambda: TEACHER.build(classes, size), learn)
 
 
 def measured(job: Job) -> Measured:

@@ -16,13 +16,14 @@ from limbeck.systems.jobs import run_jobs
 from limbeck.systems.lab import Lab
 from limbeck.systems.registry import system
 from limbeck.systems.vision.data import DataName, Sizes, image_set
+from limbeck.systems.vision.measures import features_of, right
 from limbeck.systems.vision.models import SHAPES
-from limbeck.systems.vision.training import Budget, Job, Measured, features_of, image_teacher, right, trained
+from limbeck.systems.vision.teachers import image_teacher
+from limbeck.systems.vision.training import RATES, Budget, Job, Measured, asked_once, trained
 
 TEACHER = SHAPES["resnet-teacher"]
-STUDENTS = {family: SHAPES[f"{family}-student"] for family in ("resnet", "vit", "mixer")}
+STUDENTS = {family: SHAPES[f"{family}-student"] for family in RATES}
 CROSS = ("vit", "mixer")
-RATES = {"resnet": 5e-3, "vit": 2e-3, "mixer": 2e-3}
 ALL, SAME = "cross-family accuracy", "same-family accuracy"
 CKA_CROSS, CKA_SAME = "cross-family CKA", "same-family CKA"
 CKA = Mean("CKA")
@@ -81,7 +82,7 @@ def ofa_kd(
                 for arm, (role, _, methods) in ARMS.items()
             )
     found: dict[tuple[str, int, str], Measured] = {}
-    for done, (job, result) in enumerate(run_jobs(measured, jobs, workers=workers, device=lab.device), 1):
+    for done, (job, result) in enumerate(run_jobs(measured, asked_once(jobs), workers=workers, device=lab.device), 1):
         found[job.arm, job.seed, job.title] = result
         lab.say(f"{job.arm}, {job.title}, seed {job.seed} ({done} of {len(jobs)})")
     findings = _gathered(found, lab.seeds)

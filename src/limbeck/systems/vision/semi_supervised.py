@@ -14,10 +14,7 @@ from limbeck.losses.cross_entropy import cross_entropy
 from limbeck.losses.term import Term
 from limbeck.systems.vision.data import ImageSet, Pictures
 from limbeck.systems.vision.models import Classifier
-from limbeck.systems.vision.training import Job
-from limbeck.training.device import accelerator_on
-from limbeck.training.loop import fit
-from limbeck.training.seed import set_seed
+from limbeck.systems.vision.training import Job, fit_pictures, new_student
 from limbeck.training.task import Task
 
 
@@ -169,15 +166,5 @@ def spoilt(pixels: Tensor) -> Tensor:
 
 def fixmatch(job: Job) -> tuple[Classifier, dict[str, float]]:
     """Train the student of a job by FixMatch; its methods and teacher are not looked at."""
-    set_seed(job.seed)
-    student = job.student.build(len(job.data.classes), job.data.train.images.shape[-1]).to(job.device)
-    loader = job.data.train.batches(job.budget.batch_size)
-    history = fit(
-        FixMatchTask(student), loader, job.budget.plan(job.seed), accelerator=accelerator_on(job.device), progress=False
-    )
-    student.eval()
-    return student, {
-        "steps": history.steps,
-        "pictures": history.steps * job.budget.batch_size,
-        "seconds": history.seconds,
-    }
+    student = new_student(job)
+    return student, fit_pictures(FixMatchTask(student), job.data.train, job.budget, seed=job.seed, device=job.device)

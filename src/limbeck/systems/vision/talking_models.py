@@ -15,10 +15,11 @@ from limbeck.systems.findings import Findings, Role
 from limbeck.systems.lab import Lab
 from limbeck.systems.registry import system
 from limbeck.systems.vision.data import ImageSet, Sizes, image_set
-from limbeck.systems.vision.models import Classifier, Shape
-from limbeck.systems.vision.training import Budget, Job, image_teacher, run_all
+from limbeck.systems.vision.models import SHAPES, Classifier, Shape
+from limbeck.systems.vision.teachers import image_teacher
+from limbeck.systems.vision.training import Budget, Job, run_all
 
-TEACHER, STUDENT = Shape("resnet", (40, 80, 128)), Shape("resnet", (8, 12, 16))
+TEACHER, STUDENT = SHAPES["resnet-teacher"], Shape("resnet", (8, 12, 16))
 KINDS = (0, 1, 2, 3, 4, 9)
 """The student's task: dogs, cats, horses, goats, rabbits and kettles."""
 LOW, HIGH = "stages.1", "features"

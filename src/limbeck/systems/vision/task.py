@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 
 import torch
@@ -14,6 +15,7 @@ from limbeck.methods.base import Method
 from limbeck.signals import Signals, tap
 from limbeck.systems.vision.data import Pictures
 from limbeck.teachers.base import Teacher
+from limbeck.teachers.live import LiveTeacher
 from limbeck.training.task import Task
 
 Change = Callable[[Batch], Batch]
@@ -75,6 +77,17 @@ class Told:
         said = [teacher({"pixels": part.to(device)}) for part in pictures.pixels.split(250)]
         self.logits = torch.cat([one.logits for one in said if isinstance(one.logits, Tensor)])
         self.hidden = {name: torch.cat([one.hidden[name] for one in said]) for name in said[0].hidden}
+
+    @classmethod
+    def by(cls, network: nn.Module, pictures: Pictures, sites: Sequence[str] = (), device: str = "cpu") -> Told:
+        """What a network says, and what its modules at the sites give."""
+        return cls(LiveTeacher(network.to(device), ("pixels",), sites), pictures, device)
+
+    def only(self, sites: Sequence[str]) -> Told:
+        """The same with some of the hidden states."""
+        part = copy.copy(self)
+        part.hidden = {site: self.hidden[site] for site in sites}
+        return part
 
     def __call__(self, batch: Batch) -> Signals:
         """Look it up."""

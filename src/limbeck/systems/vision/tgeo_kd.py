@@ -6,20 +6,18 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from limbeck.batch import Batch
 from limbeck.evaluation.metrics import Accuracy, Mean
-from limbeck.methods.base import Networks
 from limbeck.methods.tgeo import TrilateralFusion
 from limbeck.models.size import parameters_of
 from limbeck.systems.findings import Findings, Role
 from limbeck.systems.lab import Lab
 from limbeck.systems.registry import system
 from limbeck.systems.taught import said_by
-from limbeck.systems.vision.data import DataName, ImageSet, Pictures, Sizes, image_set
+from limbeck.systems.vision.data import DataName, ImageSet, Sizes, image_set
+from limbeck.systems.vision.measures import right
 from limbeck.systems.vision.models import SHAPES
-from limbeck.systems.vision.task import ImageTask
-from limbeck.systems.vision.training import Budget, Column, Job, Measured, image_teacher, right, run_all, train, trained
-from limbeck.training.callbacks import Callback, Progress
+from limbeck.systems.vision.teachers import image_teacher
+from limbeck.systems.vision.training import Budget, Job, Keeper, Measured, run_all, trained
 
 TEACHER, STUDENT = SHAPES["resnet-teacher"], SHAPES["resnet-student"]
 GAP = Mean("trust gap")
@@ -85,14 +83,15 @@ def tgeo_kd(
     teacher = image_teacher(lab, TEACHER, pool, long, pictures=known)
     for seed in lab.seeds:
         mine = image_set(data, sizes, seed=seed, data_dir=data_dir).without_pool()
+        cut = part(mine)
         jobs.append(Job("teacher", "teacher", "the teacher", seed, TEACHER, mine, budget, teacher, device=lab.device))
         for arm, (role, title, settings) in ARMS.items():
-            given = part(mine) if settings["weighting"] == "learned" else mine
+            learned = settings["weighting"] == "learned"
             method = {"name": "tgeo", "classes": len(mine.classes), **settings}
             jobs.append(
                 Job(
-                    arm, role, title, seed, STUDENT, given, budget, teacher, (method,), label_weight=0.0,
-                    device=lab.device,
+                    arm, role, title, seed, STUDENT, cut.without_pool() if learned else mine, budget, teacher,
+                    (method,), label_weight=0.0, held=cut.pool if learned else None, device=lab.device,
                 )
             )  # fmt: skip
     run_all(lab, findings, jobs, workers, run=measured)
@@ -121,50 +120,17 @@ def part(data: ImageSet) -> ImageSet:
     return replace(data, train=data.train.at(slice(0, first)), pool=data.train.at(slice(first, len(data.train))))
 
 
-class Introduce(Callback):
-    """Lets the method meet the student and the held-out pictures, and keeps it.
-
-    Args:
-        held: The pictures.
-        device: A torch device.
-    """
-
-    def __init__(self, held: Pictures, device: str) -> None:
-        self.held, self.device = held, device
-        self.method: TrilateralFusion | None = None
-
-    def on_start(self, progress: Progress) -> None:
-        """Before the first step."""
-        assert isinstance(progress.task, ImageTask)
-        (method,) = progress.task.methods
-        assert isinstance(method, TrilateralFusion)
-        self.method = method
-        if method.weighting == "learned":
-            held = {"pixels": self.held.pixels.to(self.device), "labels": self.held.labels.to(self.device)}
-            method.meet(Networks(progress.task.student, None, _pixels, held))
-
-
 def measured(job: Job) -> Measured:
     """Accuracy, and how much more the teacher counts where it is right than where it is wrong."""
-    tests = job.judged_by
-    if job.role == "teacher":
-        network, spent = trained(job)
-        return Measured({Accuracy().name: right(network, tests, job.device)}, spent, parameters_of(network))
-    introduced = Introduce(job.data.pool, job.device)
-    student, spent = train(job, introduced)
-    assert job.teacher is not None
-    assert introduced.method is not None
-    ours, theirs = (said_by(network, tests.pixels, device=job.device) for network in (student, job.teacher))
-    shares = introduced.method.cpu().shares(ours, theirs, tests.labels)
-    knows = (theirs.argmax(-1) == tests.labels).to(shares)
-    rate = float(knows.mean())
-    gap = shares * (knows / max(rate, 1e-9) - (1 - knows) / max(1 - rate, 1e-9))
-    columns: dict[str, Column] = {
-        Accuracy().name: right(student, tests, job.device),
-        GAP.name: (GAP, GAP.of(gap.tolist())),
-    }
-    return Measured(columns, spent, parameters_of(student))
-
-
-def _pixels(batch: Batch) -> Any:
-    return batch["pixels"]
+    keeper, tests = Keeper(TrilateralFusion), job.judged_by
+    network, spent = trained(job, keeper)
+    columns = {Accuracy().name: right(network, tests, job.device)}
+    if keeper.method is not None:
+        assert job.teacher is not None
+        ours, theirs = (said_by(one, tests.pixels, device=job.device) for one in (network, job.teacher))
+        shares = keeper.method.cpu().shares(ours, theirs, tests.labels)
+        knows = (theirs.argmax(-1) == tests.labels).to(shares)
+        rate = float(knows.mean())
+        gap = shares * (knows / max(rate, 1e-9) - (1 - knows) / max(1 - rate, 1e-9))
+        columns[GAP.name] = (GAP, GAP.of(gap.tolist()))
+    return Measured(columns, spent, parameters_of(network))

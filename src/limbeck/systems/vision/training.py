@@ -1,4 +1,4 @@
-"""One arm with one seed, as a job that any process can do; teachers that are kept; all arms of a system side by side.
+"""One arm with one seed, as a job that any process can do, and all arms of a system side by side.
 
 Measured on one core with the world's defaults (12 kinds, 2000 pictures): 500 steps take a student 7 to 11 s and to 74 %
 (resnet), 61 % (vit) and 65 % (mixer) of validation pictures; the resnet teacher comes to 90 % from 8000.
@@ -6,36 +6,37 @@ Measured on one core with the world's defaults (12 kinds, 2000 pictures): 500 st
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Generic, Literal, TypeVar
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from limbeck.batch import Batch
-from limbeck.evaluation.base import Metric, Statistics
-from limbeck.evaluation.metrics import Accuracy
 from limbeck.methods.base import Method, Networks
 from limbeck.methods.find import make_method
 from limbeck.models.size import parameters_of
-from limbeck.signals import tap
 from limbeck.systems.findings import Findings, Role
 from limbeck.systems.jobs import run_jobs
 from limbeck.systems.lab import Lab
-from limbeck.systems.taught import said_by
 from limbeck.systems.vision.data import ImageSet, Pictures
+from limbeck.systems.vision.measures import Column, right
 from limbeck.systems.vision.models import Classifier, Shape
 from limbeck.systems.vision.task import Change, ImageTask, Told, hidden_of
 from limbeck.teachers.base import Teacher
 from limbeck.teachers.live import LiveTeacher
 from limbeck.training.callbacks import Callback, Progress
+from limbeck.training.clock import MethodClock, methods_of
 from limbeck.training.device import accelerator_on
 from limbeck.training.loop import fit
 from limbeck.training.plan import Plan
-from limbeck.training.seed import set_seed
+from limbeck.training.seed import set_seed, undisturbed_randomness
+from limbeck.training.task import Task
 
-Column = tuple[Metric, Statistics]
+Kept = TypeVar("Kept", bound=Method)
+RATES: dict[str, float] = {"resnet": 5e-3, "vit": 2e-3, "mixer": 2e-3}
+"""Learning rates of students at their peak, by family."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class Budget:
 
     Args:
         steps: Optimiser steps.
-        lr: At its peak; about 5e-3 for a small resnet, 2e-3 for tokens and for teachers.
+        lr: At its peak; of students :data:`RATES`, 2e-3 for teachers.
         batch_size: Pictures in a step.
         weight_decay: Of AdamW.
     """
@@ -79,6 +80,8 @@ class Job:
             which must be importable (a class, a ``functools.partial``).
         label_weight: Of the labels.
         change: Changes each batch in training, and must be importable; the teacher is asked anew each time.
+        held: Pictures that the student does not learn from, for methods that learn from such.
+        told: What the teacher says of the training pictures, if it was asked for several jobs (:func:`asked_once`).
         split: It is judged by: ``"test"``, or ``"val"`` while something is still being chosen.
         device: A torch device.
     """
@@ -94,6 +97,8 @@ class Job:
     methods: Sequence[Mapping[str, Any] | Callable[[], Method]] = ()
     label_weight: float = 1.0
     change: Change | None = None
+    held: Pictures | None = None
+    told: Told | None = None
     split: Literal["test", "val"] = "test"
     device: str = "cpu"
 
@@ -101,6 +106,10 @@ class Job:
     def judged_by(self) -> Pictures:
         """The held-out pictures."""
         return self.data.test if self.split == "test" else self.data.val
+
+    def make_methods(self) -> list[Method]:
+        """New methods by their settings."""
+        return [make_method(one) if isinstance(one, Mapping) else one() for one in self.methods]
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,57 +127,101 @@ class Measured:
     parameters: int
 
 
+def fit_pictures(
+    task: Task, pictures: Pictures, budget: Budget, *, seed: int, device: str, callbacks: Sequence[Callback] = ()
+) -> dict[str, float]:
+    """Train a task on pictures; its networks are in evaluation mode afterwards.
+
+    Args:
+        task: What is trained.
+        pictures: What from.
+        budget: For how long.
+        seed: Of the order of batches.
+        device: A torch device.
+        callbacks: Told what happens.
+
+    Returns:
+        What it took.
+    """
+    history = fit(
+        task,
+        pictures.batches(budget.batch_size),
+        budget.plan(seed),
+        callbacks=[MethodClock(), *callbacks],
+        accelerator=accelerator_on(device),
+        progress=False,
+    )
+    return {
+        "steps": history.steps,
+        "pictures": history.steps * budget.batch_size,
+        "seconds": history.seconds,
+    }
+
+
+def new_student(job: Job) -> Classifier:
+    """The student of a job before its training; what is random after this is seeded, too."""
+    set_seed(job.seed)
+    return job.student.build(len(job.data.classes), job.data.train.size).to(job.device)
+
+
 def train(job: Job, *callbacks: Callback) -> tuple[Classifier, dict[str, float]]:
     """Train the student of a job.
 
     Returns:
         The student in evaluation mode, and what the training took.
     """
-    set_seed(job.seed)
-    pictures = job.data.train
-    student = job.student.build(len(job.data.classes), pictures.images.shape[-1]).to(job.device)
-    methods = [make_method(one) if isinstance(one, Mapping) else one() for one in job.methods]
+    student, pictures = new_student(job), job.data.train
+    methods = job.make_methods()
     teacher: Teacher | None = None
     if job.teacher is not None and methods:
-        live = LiveTeacher(job.teacher.to(job.device), _pixels, hidden_of(methods)[1])
-        teacher = live if job.change else Told(live, pictures, job.device)
+        sites = hidden_of(methods)[1]
+        if job.change:
+            teacher = LiveTeacher(job.teacher.to(job.device), ("pixels",), sites)
+        else:
+            teacher = job.told or Told.by(job.teacher, pictures, sites, job.device)
+    held = None
+    if job.held is not None:
+        held = {"pixels": job.held.pixels.to(job.device), "labels": job.held.labels.to(job.device)}
     for method in methods:
-        method.meet(Networks(student, job.teacher, lambda batch: batch["pixels"]))
+        method.meet(Networks(student, job.teacher, lambda batch: batch["pixels"], held))
     task = ImageTask(student, methods, teacher, label_weight=job.label_weight, change=job.change).to(job.device)
     if teacher is not None:
         _connect(task, methods, teacher, pictures, job.device)
-    loader = pictures.batches(job.budget.batch_size)
-    history = fit(
-        task,
-        loader,
-        job.budget.plan(job.seed),
-        callbacks=[_Clock(), *callbacks],
-        accelerator=accelerator_on(job.device),
-        progress=False,
-    )
-    return student, {
-        "steps": history.steps,
-        "pictures": history.steps * job.budget.batch_size,
-        "seconds": history.seconds,
-    }
+    return student, fit_pictures(task, pictures, job.budget, seed=job.seed, device=job.device, callbacks=callbacks)
 
 
 def run_job(job: Job) -> Measured:
     """Train an arm, or take the teacher as it is, and count what it gets right.
 
     A system that measures more passes a function of its own to :func:`run_all`, made of :func:`trained` and
-    :func:`right`.
+    :func:`~limbeck.systems.vision.measures.right`.
     """
     student, spent = trained(job)
     return Measured({"accuracy": right(student, job.judged_by, job.device)}, spent, parameters_of(student))
 
 
-def trained(job: Job) -> tuple[nn.Module, dict[str, float]]:
+def trained(job: Job, *callbacks: Callback) -> tuple[nn.Module, dict[str, float]]:
     """The network of a job and what it took: nothing if it is the teacher."""
     if job.role == "teacher":
         assert job.teacher is not None
         return job.teacher, {}
-    return train(job)
+    return train(job, *callbacks)
+
+
+class Keeper(Callback, Generic[Kept]):
+    """Keeps a method of a training, to be asked afterwards what it has come to.
+
+    Args:
+        kind: Its class.
+    """
+
+    def __init__(self, kind: type[Kept]) -> None:
+        self.kind = kind
+        self.method: Kept | None = None
+
+    def on_start(self, progress: Progress) -> None:
+        """Before the first step."""
+        self.method = next((one for one in methods_of(progress.task) if isinstance(one, self.kind)), None)
 
 
 def run_all(
@@ -189,6 +242,7 @@ def run_all(
         run: Does one.
     """
     found: dict[Job, Measured] = {}
+    jobs = asked_once(jobs)
     for done, (job, result) in enumerate(run_jobs(run, jobs, workers=workers, device=lab.device), 1):
         found[job] = result
         took = result.spent.get("seconds", 0.0)
@@ -203,91 +257,37 @@ def run_all(
     return found
 
 
-def image_teacher(
-    lab: Lab, shape: Shape, data: ImageSet, budget: Budget, *, number: int = 0, pictures: Pictures | None = None
-) -> nn.Module:
-    """A network trained on labels alone, kept by the lab.
-
-    Args:
-        lab: Keeps it.
-        shape: Of the network.
-        data: Gives the classes, and its pool.
-        budget: For how long.
-        number: One of several that are alike.
-        pictures: What it learns from instead of the pool.
-    """
-    those = data.pool if pictures is None else pictures
-    recipe = {
-        "shape": [shape.family, list(shape.widths), shape.depth, shape.patch],
-        "data": data.name,
-        "pictures": fingerprint(those),
-        "number": number,
-        "batch": budget.batch_size,
-        "plan": budget.plan().model_dump(mode="json"),
-    }
-
-    def learn(network: nn.Module) -> None:
-        loader = those.batches(budget.batch_size)
-        plan = budget.plan(number)
-        fit(ImageTask(network), loader, plan, accelerator=accelerator_on(lab.device), progress=False)
-
-    size = those.images.shape[-1]
-    name = f"{data.name}-{shape.family}"
-    return lab.teacher(name, recipe, lambda: shape.build(len(data.classes), size), learn)
-
-
-def fingerprint(pictures: Pictures) -> str:
-    """Tells pictures and labels apart from others."""
-    import hashlib
-
-    digest = hashlib.sha256(pictures.images.contiguous().numpy().tobytes())
-    digest.update(pictures.labels.contiguous().numpy().tobytes())
-    return digest.hexdigest()
-
-
-def right(network: nn.Module, pictures: Pictures, device: str = "cpu") -> Column:
-    """The accuracy, picture by picture."""
-    said = said_by(network, pictures.pixels, device=device).argmax(-1)
-    return Accuracy(), Accuracy().statistics(said.tolist(), pictures.labels.tolist())
-
-
-@torch.no_grad()
-def features_of(network: nn.Module, pictures: Pictures, device: str = "cpu", site: str = "features") -> Tensor:
-    """What a module of the network gives for each picture, by default the features before the head."""
-    network.eval()
-    found = []
-    for part in pictures.pixels.split(250):
-        with tap(network, [site]) as hidden:
-            network(part.to(device))
-        found.append(hidden[site].cpu())
-    return torch.cat(found)
-
-
-def _pixels(batch: Batch) -> dict[str, Tensor]:
-    """Positional names differ between networks; ours call it ``pixels``."""
-    return {"pixels": batch["pixels"]}
+def asked_once(jobs: Sequence[Job]) -> list[Job]:
+    """The same jobs; where some have a teacher and training pictures in common, it is asked now, for all of them."""
+    alike: dict[tuple[int, int, str], dict[Job, tuple[str, ...]]] = {}
+    for job in jobs:
+        if job.teacher is not None and job.methods and job.change is None and job.role != "teacher":
+            with undisturbed_randomness():
+                sites = hidden_of(job.make_methods())[1]
+            alike.setdefault((id(job.teacher), id(job.data.train), job.device), {})[job] = sites
+    told: dict[Job, Told] = {}
+    for wanted in alike.values():
+        first, *others = wanted
+        if others and first.teacher is not None:
+            every = dict.fromkeys(site for sites in wanted.values() for site in sites)
+            said = Told.by(first.teacher, first.data.train, tuple(every), first.device)
+            told |= {job: said.only(sites) for job, sites in wanted.items()}
+    return [replace(job, told=told.get(job, job.told)) for job in jobs]
 
 
 def _connect(task: ImageTask, methods: Sequence[Method], teacher: Teacher, pictures: Pictures, device: str) -> None:
-    """Let methods make what depends on sizes, and look at the training pictures once."""
-    loader = [
-        {name: value.to(device) for name, value in batch.items()} for batch in pictures.batches(250, shuffle=False)
-    ]
-    few = {name: value[:8] for name, value in loader[0].items()}
+    """Let methods make what depends on sizes, and then look at the training pictures once."""
+
+    def shown(size: int) -> Iterator[Batch]:
+        for batch in pictures.batches(size, shuffle=False):
+            yield {name: value.to(device) for name, value in batch.items()}
+
     task.eval()
     with torch.no_grad():
+        few = next(shown(8))
         ours, theirs = task.speak(few), teacher(few)
         for method in methods:
             method.connect(ours, theirs)
-            method.prepare(teacher, loader)
+        for method in methods:
+            method.prepare(teacher, shown(250))
     task.to(device).train()
-
-
-class _Clock(Callback):
-    """Tells methods how far the training is."""
-
-    def on_step(self, progress: Progress) -> None:
-        if isinstance(progress.task, ImageTask):
-            for method in progress.task.methods:
-                assert isinstance(method, Method)
-                method.begin_step(progress.share)
