@@ -157,17 +157,16 @@ def _choices(
 
 def _claims(findings: Findings) -> None:
     accuracy = Accuracy().name
-    for text, arm, baseline, metric, margin in (
-        ("DistillWeighted is better than equal weights", METHOD, "equal", accuracy, 0.0),
+    findings.claim_all(
+        ("DistillWeighted is better than equal weights", METHOD, "equal", accuracy),
         ("DistillWeighted is at least as good as DistillNearest", METHOD, "nearest-parc", accuracy, -0.5),
-        ("DistillNearest is better than a source at random", "nearest-parc", "random", accuracy, 0.0),
-        ("DistillNearest is better than the worst source", "nearest-parc", "worst", accuracy, 0.0),
-        ("DistillWeighted is better than a generic network, fine-tuned", METHOD, "generic", accuracy, 0.0),
-        ("DistillWeighted is better than FixMatch", METHOD, "fixmatch", accuracy, 0.0),
-        ("DistillWeighted is better than labels only", METHOD, "labels", accuracy, 0.0),
+        ("DistillNearest is better than a source at random", "nearest-parc", "random", accuracy),
+        ("DistillNearest is better than the worst source", "nearest-parc", "worst", accuracy),
+        ("DistillWeighted is better than a generic network, fine-tuned", METHOD, "generic", accuracy),
+        ("DistillWeighted is better than FixMatch", METHOD, "fixmatch", accuracy),
+        ("DistillWeighted is better than labels only", METHOD, "labels", accuracy),
         ("PARC orders the sources as their students are good (over 0.5)", "nearest-parc", "random", RANKS.name, 0.5),
-    ):
-        findings.claim(text, arm=arm, baseline=baseline, metric=metric, margin=margin)
+    )
 
 
 def _array(features: Tensor) -> Any:

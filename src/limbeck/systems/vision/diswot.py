@@ -170,14 +170,13 @@ def _percent(result: Measured, column: str = "accuracy") -> float:
 
 
 def _claims(findings: Findings) -> None:
-    for text, arm, baseline, metric, margin in (
-        ("DisWOT's score goes with the accuracy after KD", "diswot", "mean", TAU.name, 0.0),
-        ("it goes with it better than the number of parameters", "diswot", "params", TAU.name, 0.0),
-        ("it goes with it better than NASWOT", "diswot", "naswot", TAU.name, 0.0),
-        ("it goes with it better than SynFlow", "diswot", "synflow", TAU.name, 0.0),
-        ("what evolution finds is better than any candidate", "search", "mean", "accuracy", 0.0),
-        ("the best with KD is better than the best with labels", "best-kd", "best-labels", "accuracy", 0.0),
-        ("the search takes less time than training all candidates", "search", "best-kd", SECONDS.name, 0.0),
-        ("DisWOT+ is better than KD alone", "search+", "search", "accuracy", 0.0),
-    ):
-        findings.claim(text, arm=arm, baseline=baseline, metric=metric, margin=margin)
+    findings.claim_all(
+        ("DisWOT's score goes with the accuracy after KD", "diswot", "mean", TAU.name),
+        ("it goes with it better than the number of parameters", "diswot", "params", TAU.name),
+        ("it goes with it better than NASWOT", "diswot", "naswot", TAU.name),
+        ("it goes with it better than SynFlow", "diswot", "synflow", TAU.name),
+        ("what evolution finds is better than any candidate", "search", "mean", "accuracy"),
+        ("the best with KD is better than the best with labels", "best-kd", "best-labels", "accuracy"),
+        ("the search takes less time than training all candidates", "search", "best-kd", SECONDS.name),
+        ("DisWOT+ is better than KD alone", "search+", "search", "accuracy"),
+    )

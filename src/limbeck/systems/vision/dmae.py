@@ -124,16 +124,15 @@ def dmae(
         ]  # fmt: skip
     run_all(lab, findings, jobs, workers, run=measured)
     accuracy = Accuracy().name
-    for text, arm, baseline, metric, margin in (
-        ("DMAE is better than MAE alone", "dmae", "mae", accuracy, 0.0),
-        ("MAE is better than labels only", "mae", "scratch", accuracy, 0.0),
+    findings.claim_all(
+        ("DMAE is better than MAE alone", "dmae", "mae", accuracy),
+        ("MAE is better than labels only", "mae", "scratch", accuracy),
         ("DMAE is at least as good as a fine-tuned teacher's features", "dmae", "tuned", accuracy, -0.5),
-        ("DMAE takes fewer multiplications than that", "dmae", "tuned", COST.name, 0.0),
-        ("the middle teaches more than the last layers", "dmae", "dmae-last", accuracy, 0.0),
+        ("DMAE takes fewer multiplications than that", "dmae", "tuned", COST.name),
+        ("the middle teaches more than the last layers", "dmae", "dmae-last", accuracy),
         ("90 % hidden costs at most 3 points", "dmae-90", "dmae", accuracy, -3.0),
-        ("90 % hidden takes fewer multiplications", "dmae-90", "dmae", COST.name, 0.0),
-    ):
-        findings.claim(text, arm=arm, baseline=baseline, metric=metric, margin=margin)
+        ("90 % hidden takes fewer multiplications", "dmae-90", "dmae", COST.name),
+    )
     return findings
 
 

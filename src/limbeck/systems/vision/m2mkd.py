@@ -120,7 +120,7 @@ def m2mkd(lab: Lab, *, before: int | None = None, steps: int | None = None, work
             )  # fmt: skip
     run_all(lab, findings, jobs, workers, run=measured)
     accuracy = Accuracy().name
-    for text, arm, baseline, metric in (
+    findings.claim_all(
         ("m2mKD is better than training from end to end", "m2mkd", "scratch", accuracy),
         ("m2mKD is better than KD from end to end", "m2mkd", "kd", accuracy),
         ("m2mKD is better than KD with the modules' steps added", "m2mkd", "kd-long", accuracy),
@@ -128,8 +128,7 @@ def m2mkd(lab: Lab, *, before: int | None = None, steps: int | None = None, work
         ("m2mKD is ahead of KD early", "m2mkd", "kd", EARLY.name),
         ("the teacher's modules teach more than labels", "m2mkd", "labels", accuracy),
         ("the meta network must know something", "m2mkd", "random-meta", accuracy),
-    ):
-        findings.claim(text, arm=arm, baseline=baseline, metric=metric)
+    )
     return findings
 
 

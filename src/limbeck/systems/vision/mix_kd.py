@@ -119,18 +119,17 @@ def mix_kd(
 
 def _claims(findings: Findings) -> None:
     accuracy = Accuracy().name
-    for text, arm, baseline, metric, margin in (
-        ("partial mixup with standardised logits is better than KD", "mix-kd", "kd", accuracy, 0.0),
-        ("partial mixup is better than full, with standardised logits", "mix-kd", "std-full", accuracy, 0.0),
-        ("partial mixup is better than full, in KD", "kd-partial", "kd-full", accuracy, 0.0),
-        ("standardised logits are better than a temperature", "mix-kd", "kd-partial", accuracy, 0.0),
+    findings.claim_all(
+        ("partial mixup with standardised logits is better than KD", "mix-kd", "kd", accuracy),
+        ("partial mixup is better than full, with standardised logits", "mix-kd", "std-full", accuracy),
+        ("partial mixup is better than full, in KD", "kd-partial", "kd-full", accuracy),
+        ("standardised logits are better than a temperature", "mix-kd", "kd-partial", accuracy),
         ("a teacher is as right by mixup (within 0.5 points)", "teacher-by-mixed", "teacher", accuracy, -0.5),
-        ("a teacher is less sure by mixup", "teacher-by-mixed", "teacher", ENTROPY.name, 0.0),
-        ("and teaches worse at a high temperature", "kd-hot", "kd-hot-by-mixed", accuracy, 0.0),
-        ("a high temperature and full mixup together are worse than KD", "kd", "kd-hot-full", accuracy, 0.0),
-        ("KD is better than labels alone", "kd", "ce", accuracy, 0.0),
-    ):
-        findings.claim(text, arm=arm, baseline=baseline, metric=metric, margin=margin)
+        ("a teacher is less sure by mixup", "teacher-by-mixed", "teacher", ENTROPY.name),
+        ("and teaches worse at a high temperature", "kd-hot", "kd-hot-by-mixed", accuracy),
+        ("a high temperature and full mixup together are worse than KD", "kd", "kd-hot-full", accuracy),
+        ("KD is better than labels alone", "kd", "ce", accuracy),
+    )
 
 
 def measured(job: Job) -> Measured:

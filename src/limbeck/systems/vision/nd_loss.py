@@ -101,18 +101,17 @@ def nd_loss(
 
 def _claims(findings: Findings) -> None:
     accuracy = Accuracy().name
-    for text, arm, baseline, metric, margin in (
-        ("KD++ is better than KD", "kd++", "kd", accuracy, 0.0),
-        ("DKD++ is better than DKD", "dkd++", "dkd", accuracy, 0.0),
-        ("KD++ is better than KD and the teacher's own feature", "kd++", "kd-l2", accuracy, 0.0),
+    findings.claim_all(
+        ("KD++ is better than KD", "kd++", "kd", accuracy),
+        ("DKD++ is better than DKD", "dkd++", "dkd", accuracy),
+        ("KD++ is better than KD and the teacher's own feature", "kd++", "kd-l2", accuracy),
         ("direction and norm are at least as good as the direction", "kd++", "kd-direction", accuracy, -0.5),
         ("direction and norm are at least as good as the norm", "kd++", "kd-norm", accuracy, -0.5),
-        ("KD++ has longer features than KD", "kd++", "kd", NORM.name, 0.0),
-        ("KD++ has features nearer to the class means than KD", "kd++", "kd", COSINE.name, 0.0),
+        ("KD++ has longer features than KD", "kd++", "kd", NORM.name),
+        ("KD++ has features nearer to the class means than KD", "kd++", "kd", COSINE.name),
         ("KD++ does not fall when the teacher grows (within 0.5 points)", "kd++", "kd++-small", accuracy, -0.5),
-        ("KD is better than labels alone", "kd", "ce", accuracy, 0.0),
-    ):
-        findings.claim(text, arm=arm, baseline=baseline, metric=metric, margin=margin)
+        ("KD is better than labels alone", "kd", "ce", accuracy),
+    )
 
 
 def measured(job: Job) -> Measured:

@@ -115,7 +115,7 @@ def _gathered(found: Mapping[tuple[str, int, str], Measured], seeds: tuple[int, 
 
 
 def _claims(findings: Findings) -> None:
-    for text, arm, baseline, metric in (
+    findings.claim_all(
         ("OFA-KD is better than KD across families", "ofa", "kd", ALL),
         ("OFA-KD is better than a hint across families", "ofa", "hint", ALL),
         ("OFA-KD is better than RKD across families", "ofa", "rkd", ALL),
@@ -124,8 +124,7 @@ def _claims(findings: Findings) -> None:
         ("a hint does not help across families", "kd", "hint", ALL),
         ("OFA-KD is better than KD within a family, too", "ofa", "kd", SAME),
         ("KD is better than labels alone across families", "kd", "ce", ALL),
-    ):
-        findings.claim(text, arm=arm, baseline=baseline, metric=metric)
+    )
 
 
 def measured(job: Job) -> Measured:

@@ -90,16 +90,15 @@ def talking_models(lab: Lab, *, labels: int = 150, steps: int | None = None, wor
             jobs.append(Job(arm, role, title, seed, STUDENT, data, budget, taught_by, methods, device=lab.device))
     run_all(lab, findings, jobs, workers)
     accuracy = Accuracy().name
-    for text, arm, baseline, margin in (
-        ("a round of talk is better than one way", "round-1", "one-way", 0.0),
-        ("a round of talk is better than the student alone", "round-1", "alone", 0.0),
-        ("one way is better than the student alone", "one-way", "alone", 0.0),
-        ("a second round is at least as good as one", "round-2", "round-1", -0.5),
-        ("agreement of messages helps", "round-1", "no-messages", 0.0),
-        ("return of states helps", "round-1", "no-states", 0.0),
-        ("a teacher that knows is better than one that does not", "round-1", "random", 0.0),
-    ):
-        findings.claim(text, arm=arm, baseline=baseline, metric=accuracy, margin=margin)
+    findings.claim_all(
+        ("a round of talk is better than one way", "round-1", "one-way", accuracy),
+        ("a round of talk is better than the student alone", "round-1", "alone", accuracy),
+        ("one way is better than the student alone", "one-way", "alone", accuracy),
+        ("a second round is at least as good as one", "round-2", "round-1", accuracy, -0.5),
+        ("agreement of messages helps", "round-1", "no-messages", accuracy),
+        ("return of states helps", "round-1", "no-states", accuracy),
+        ("a teacher that knows is better than one that does not", "round-1", "random", accuracy),
+    )
     return findings
 
 

@@ -101,17 +101,16 @@ def tgeo_kd(
 
 def _claims(findings: Findings) -> None:
     accuracy = Accuracy().name
-    for text, arm, baseline, metric, margin in (
-        ("TGeo-KD is better than the best share for all", "tgeo", BEST_FIXED, accuracy, 0.0),
-        ("TGeo-KD is better than shares by the ratio of losses", "tgeo", "loss-ratio", accuracy, 0.0),
-        ("TGeo-KD is better than shares by the teacher's loss", "tgeo", "teacher-loss", accuracy, 0.0),
-        ("TGeo-KD is better than a share that falls", "tgeo", "annealed", accuracy, 0.0),
-        ("TGeo-KD trusts the teacher more where it is right", "tgeo", BEST_FIXED, GAP.name, 0.0),
+    findings.claim_all(
+        ("TGeo-KD is better than the best share for all", "tgeo", BEST_FIXED, accuracy),
+        ("TGeo-KD is better than shares by the ratio of losses", "tgeo", "loss-ratio", accuracy),
+        ("TGeo-KD is better than shares by the teacher's loss", "tgeo", "teacher-loss", accuracy),
+        ("TGeo-KD is better than a share that falls", "tgeo", "annealed", accuracy),
+        ("TGeo-KD trusts the teacher more where it is right", "tgeo", BEST_FIXED, GAP.name),
         ("class means do no harm (within 0.5 points)", "tgeo", "tgeo-without-means", accuracy, -0.5),
-        ("the whole triangle is better than two edges", "tgeo", "tgeo-truth-edges", accuracy, 0.0),
-        ("TGeo-KD is better than a share of 0.3 for all", "tgeo", "fixed-0.3", accuracy, 0.0),
-    ):
-        findings.claim(text, arm=arm, baseline=baseline, metric=metric, margin=margin)
+        ("the whole triangle is better than two edges", "tgeo", "tgeo-truth-edges", accuracy),
+        ("TGeo-KD is better than a share of 0.3 for all", "tgeo", "fixed-0.3", accuracy),
+    )
 
 
 def part(data: ImageSet) -> ImageSet:

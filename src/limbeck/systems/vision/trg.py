@@ -103,20 +103,19 @@ def trg(
 
 def _claims(findings: Findings) -> None:
     whole = Accuracy().name
-    for text, arm, baseline, metric, margin in (
-        ("TRG is better than RKD on rare classes", "trg", "rkd", FEW, 0.0),
-        ("TRG is better than SP on rare classes", "trg", "sp", FEW, 0.0),
-        ("TRG is better than KD on rare classes", "trg", "kd", FEW, 0.0),
-        ("TRG is better than RKD", "trg", "rkd", whole, 0.0),
-        ("TRG is better than KD", "trg", "kd", whole, 0.0),
-        ("RKD is better than KD", "rkd", "kd", whole, 0.0),
-        ("with even classes TRG is better than KD, too", "trg-even", "kd-even", whole, 0.0),
+    findings.claim_all(
+        ("TRG is better than RKD on rare classes", "trg", "rkd", FEW),
+        ("TRG is better than SP on rare classes", "trg", "sp", FEW),
+        ("TRG is better than KD on rare classes", "trg", "kd", FEW),
+        ("TRG is better than RKD", "trg", "rkd", whole),
+        ("TRG is better than KD", "trg", "kd", whole),
+        ("RKD is better than KD", "rkd", "kd", whole),
+        ("with even classes TRG is better than KD, too", "trg-even", "kd-even", whole),
         ("the inner term does no harm (within 0.5 points)", "trg", "trg-without-inner", whole, -0.5),
         ("the local term does no harm (within 0.5 points)", "trg", "trg-without-local", whole, -0.5),
         ("the global term does no harm (within 0.5 points)", "trg", "trg-without-global", whole, -0.5),
         ("a falling temperature does no harm (within 0.5 points)", "trg", "trg-fixed", whole, -0.5),
-    ):
-        findings.claim(text, arm=arm, baseline=baseline, metric=metric, margin=margin)
+    )
 
 
 def measured(job: Job) -> Measured:
