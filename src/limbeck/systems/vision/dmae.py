@@ -105,9 +105,9 @@ def dmae(
     hidden; and what DMAE is to replace: the features of a teacher that labels fine-tuned, on whole pictures, without
     the painting. All have the same steps; the column "pre-training" has the multiplications a picture in millions.
 
-    Pictures are the world's with much noise, told apart by setting, two labelled ones of each; places are learnt, patches
-    standardised; mixup and cutmix are left out. By kind, which small things decide, pre-training of this length did harm
-    (25 labels of each, validation pictures: labels only 27.8 %, MAE 19.8, DMAE 13.7).
+    Pictures are the world's with much noise, told apart by setting, two labelled ones of each; places are learnt,
+    patches standardised; mixup and cutmix are left out. By kind, which small things decide, pre-training of this length
+    did harm (25 labels of each, validation pictures: labels only 27.8 %, MAE 19.8, DMAE 13.7).
     """
     some = lab.pick(smoke=48, default=4000, full=30_000)
     counts = lab.pick(smoke=(24, 40), default=(1000, 2000), full=(2000, 4000))
