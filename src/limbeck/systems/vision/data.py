@@ -81,9 +81,9 @@ class Pictures:
             {label: max(1, round(most * factor ** (-label / max(1, classes - 1)))) for label in range(classes)}
         )
 
-    def shifted(self, shift: Shift) -> Pictures:
+    def shifted(self, shift: Shift, *, seed: int = 0) -> Pictures:
         """The same pictures under other conditions (:func:`limbeck.world.views.shifted`)."""
-        turned = shifted(self.images.permute(0, 2, 3, 1).numpy(), shift)
+        turned = shifted(self.images.permute(0, 2, 3, 1).numpy(), shift, seed=seed)
         return replace(self, images=torch.from_numpy(turned.copy()).permute(0, 3, 1, 2).contiguous())
 
     def _first_of(self, counts: dict[int, int]) -> Pictures:
