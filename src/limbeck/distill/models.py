@@ -83,7 +83,7 @@ def make_student(
     """
     head = {"num_labels": classes, "ignore_mismatched_sizes": True} if classes else {}
     if settings.name is not None:
-        return load_model(settings.name, config.task, **head)
+        return _trainable(load_model(settings.name, config.task, **head), settings)
     source = teacher if teacher is not None else load_model(config.teacher, config.task, **head)
     if settings.layers is not None:
         return inherit(source, settings.layers, settings.config)
@@ -93,6 +93,17 @@ def make_student(
         student: PreTrainedModel = type(source)(made)
     except (ValueError, TypeError, RuntimeError) as error:
         raise LimbeckError(f"student.config: {' '.join(str(error).split())}") from None
+    return student
+
+
+def _trainable(student: PreTrainedModel, settings: StudentSettings) -> PreTrainedModel:
+    quantizer = getattr(student, "hf_quantizer", None)
+    if quantizer is not None and settings.lora is None:
+        kind = quantizer.quantization_config.quant_method.value
+        raise LimbeckError(
+            f"student: the weights of {settings.name} are quantised ({kind}) and cannot be trained; name a model of "
+            "whole weights, or train adaptors beside them (student.lora)"
+        )
     return student
 
 

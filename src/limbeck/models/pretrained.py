@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import transformers
+
 from limbeck.errors import LimbeckError
 from limbeck.models.quiet import quiet_transformers
 
@@ -20,10 +22,13 @@ def load_pretrained(loader: Any, name: str, **how: Any) -> Any:
     Raises:
         LimbeckError: It cannot be loaded.
     """
-    path, source = Path(name), name
+    path, source, models = Path(name), name, loader.__name__.startswith("AutoModel")
     if path.suffix == ".gguf" and path.is_file():
         how, source = {**how, "gguf_file": path.name}, str(path.parent)
-    elif loader.__name__.startswith("AutoModel"):
+        if models:
+            # Whole weights: those left in a file's blocks can be neither trained nor saved.
+            how["quantization_config"] = transformers.GgufConfig(dequantize=True)
+    elif models:
         how["use_safetensors"] = True
     try:
         with quiet_transformers():
