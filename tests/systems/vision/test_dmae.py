@@ -137,6 +137,7 @@ def test_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert execute(["run", "dmae", *more, "--device", "cpu"]) == 0
     found = Findings.load(tmp_path / "run")
     assert set(found.arms) == set(ARMS)
-    assert not found.unequal_budgets()
+    before = {arm: float(arm != "scratch") for arm in ARMS}
+    assert found.unequal_budgets() == {"unlabelled_steps": before}
     assert found.score("dmae-90", "pre-training") < found.score("dmae", "pre-training")
     assert (found.claims[0].arm, found.claims[0].baseline) == ("dmae", "mae")

@@ -103,7 +103,8 @@ def dmae(
     over the picture's token and the visible patches at three quarters of the student's depth and two thirds of the
     teacher's, P linear. The teacher is frozen and stops there. Arms: labels only; MAE; DMAE; last layers; half and 90 %
     hidden; and what DMAE is to replace: the features of a teacher that labels fine-tuned, on whole pictures, without
-    the painting. All have the same steps; the column "pre-training" has the multiplications a picture in millions.
+    the painting. All learn from labels for the same steps, and all but the first before that without. The column
+    "pre-training" has the multiplications a picture in millions.
 
     Pictures are the world's with much noise, told apart by setting, two labelled ones of each; places are learnt,
     patches standardised; mixup and cutmix are left out. By kind, which small things decide, pre-training of this length
@@ -191,4 +192,5 @@ def measured(job: Job) -> Measured:
     patches = (job.data.train.size // STUDENT.patch) ** 2
     cost = job.recipe.cost(patches) if job.recipe else 0.0
     columns = {Accuracy().name: right(student, job.judged_by, job.device), COST.name: (COST, COST.of([cost]))}
-    return Measured(columns, spent | {"unlabelled_steps": job.before.steps}, parameters_of(student))
+    before = job.before.steps if job.recipe else 0
+    return Measured(columns, spent | {"unlabelled_steps": before}, parameters_of(student))
