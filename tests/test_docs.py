@@ -12,7 +12,7 @@ import pytest
 import typer
 import typer.core
 import typer.main
-from docs.hooks.pages import CONFIGURATION, SOURCE, generated_pages
+from docs.hooks.pages import CONFIGURATION, SOURCE, generated_pages, verdicts
 
 from limbeck.cli.app import VERBS
 from limbeck.settings import Settings
@@ -161,3 +161,17 @@ def test_the_configurations_page_has_every_kind_of_settings() -> None:
 
     gather(TranslatorConfig)
     assert {f"{one.__module__}.{one.__qualname__}" for one in wanted} == set(CONFIGURATION.values())
+
+
+def test_every_claim_of_the_kept_results_has_a_verdict_in_the_catalogue() -> None:
+    index = generated_pages()["catalogue/index.md"]
+    for slug in cards():
+        page = ROOT / "docs" / "results" / f"{slug}.md"
+        (row,) = (line for line in index.splitlines() if line.startswith(f"| [`{slug}`]"))
+        found = verdicts(page.read_text(encoding="utf-8")) if page.is_file() else []
+        if not found:
+            assert row.endswith(f"[results](../results/{slug}.md) |" if page.is_file() else "| not judged |")
+            continue
+        stated = page.read_text(encoding="utf-8").split("| claim | verdict |")[1].split("\n\n")[0].splitlines()[2:]
+        assert len(found) == len(stated)
+        assert f"| [{found[0]}](../results/{slug}.md); {found.count('holds')} of {len(stated)} hold |" in row

@@ -105,13 +105,16 @@ def _catalogue() -> dict[str, str]:
     """A table of all systems, and a page for each."""
     known = sorted(cards().values(), key=lambda card: (card.domain, card.slug))
     rows = [
-        f"| [`{card.slug}`]({card.slug}.md) | {card.domain} | {card.year} | {_paper(card)} | {card.claim} |"
+        f"| [`{card.slug}`]({card.slug}.md) | {card.domain} | {card.year} | {_paper(card)} | {card.claim}"
+        f" | {_judged(card)} |"
         for card in known
     ]
-    table = "\n".join(["| system | domain | year | paper | claim |", "| --- | --- | --- | --- | --- |", *rows])
+    head = ["| system | domain | year | paper | claim | verdict |", "| --- | --- | --- | --- | --- | --- |"]
+    table = "\n".join([*head, *rows])
     text = (
         "Published systems that `limbeck run` trains and judges, as `limbeck ls` lists them. A claim is the paper's\n"
-        "central statement; [what became of it](../claims.md) is a matter of the results.\n"
+        "central statement. The verdict on it is that of the last run whose results are kept here, and beside it\n"
+        "stands how many of all the system's claims hold; [claims](../claims.md) says what the words mean.\n"
     )
     index = f"---\ntitle: Catalogue\n---\n\n# Catalogue\n\n{text}\n{table}\n"
     return {"catalogue/index.md": index} | {f"catalogue/{card.slug}.md": _system(card) for card in known}
@@ -119,6 +122,24 @@ def _catalogue() -> dict[str, str]:
 
 def _paper(card: Card) -> str:
     return f"[{card.title}]({card.url})" if card.url else card.title
+
+
+def verdicts(results: str) -> list[str]:
+    """The verdicts of a page of results on its claims, in their order.
+
+    Args:
+        results: Its Markdown.
+    """
+    return re.findall(r"^\| .* \| (holds|open|fails) \| [^|]+ \| [<>] [^|]+ \|$", results, flags=re.MULTILINE)
+
+
+def _judged(card: Card) -> str:
+    page = ROOT / "docs" / "results" / f"{card.slug}.md"
+    if not page.is_file():
+        return "not judged"
+    link = f"(../results/{card.slug}.md)"
+    found = verdicts(page.read_text(encoding="utf-8"))
+    return f"[{found[0]}]{link}; {found.count('holds')} of {len(found)} hold" if found else f"[results]{link}"
 
 
 def _system(card: Card) -> str:
