@@ -291,7 +291,8 @@ def test_a_port_that_is_taken(model: Path, capsys: pytest.CaptureFixture[str]) -
 
 def test_without_gradio(model: Path, tmp_path: Path) -> None:
     (tmp_path / "gradio.py").write_text("raise ImportError('not here')\n")
-    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    found_first = [str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(found_first)}
     command = [sys.executable, "-c", CODE, "demo", str(model)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
     assert done.returncode == 2
