@@ -76,7 +76,7 @@ def trg(
         default=Sizes(train=4000),
         full=Sizes(train=8000, val=2000, test=4000, pool=10_000),
     )
-    budget = Budget(steps or lab.pick(smoke=4, default=300, full=3000))
+    budget = Budget(steps or lab.pick(smoke=4, default=700, full=3000))
     long = Budget(lab.pick(smoke=4, default=800, full=8000), lr=2e-3)
     findings, jobs = Findings(), []
     pool = image_set(data, replace(sizes, train=1), data_dir=data_dir)
