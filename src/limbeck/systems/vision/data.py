@@ -65,9 +65,9 @@ class Pictures:
         """Some of them, by number or by mask."""
         return Pictures(self.images[rows], self.labels[rows])
 
-    def per_class(self, count: int) -> Pictures:
-        """The first so many of each class, in their order."""
-        return self._first_of({int(label): count for label in self.labels.unique()})
+    def per_class(self, count: int, *, start: int = 0) -> Pictures:
+        """So many of each class, in their order, after the first ``start`` of it."""
+        return self._first_of({int(label): count for label in self.labels.unique()}, start)
 
     def long_tailed(self, factor: float, classes: int) -> Pictures:
         """Class 0 keeps all that each class can have, the last a share of 1 / factor, those between fall evenly in log.
@@ -86,8 +86,9 @@ class Pictures:
         turned = shifted(self.images.permute(0, 2, 3, 1).numpy(), shift, seed=seed)
         return replace(self, images=torch.from_numpy(turned.copy()).permute(0, 3, 1, 2).contiguous())
 
-    def _first_of(self, counts: dict[int, int]) -> Pictures:
-        rows = [torch.nonzero(self.labels == label).squeeze(1)[:count] for label, count in counts.items()]
+    def _first_of(self, counts: dict[int, int], start: int = 0) -> Pictures:
+        ends = {label: start + count for label, count in counts.items()}
+        rows = [torch.nonzero(self.labels == label).squeeze(1)[start:end] for label, end in ends.items()]
         return self.at(torch.cat(rows).sort().values)
 
 

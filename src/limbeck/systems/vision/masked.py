@@ -14,7 +14,11 @@ from limbeck.losses.features import l2_distance
 from limbeck.losses.term import Term
 from limbeck.methods.hidden import HiddenStateDistillation
 from limbeck.signals import Signals
+from limbeck.systems.lab import Lab
+from limbeck.systems.vision.data import ImageSet
 from limbeck.systems.vision.models import Classifier, Shape
+from limbeck.systems.vision.teachers import recipe_of
+from limbeck.systems.vision.training import Budget, fit_pictures
 from limbeck.training.task import Task
 
 
@@ -155,3 +159,30 @@ def multiplications(tokens: int, width: int, blocks: int) -> float:
         0.19392
     """
     return blocks * (8 * tokens * width**2 + 2 * tokens**2 * width) / 1e6
+
+
+def masked_teacher(lab: Lab, shape: Shape, data: ImageSet, budget: Budget, *, mask: float) -> Classifier:
+    """The encoder of a masked autoencoder that learnt from the pool, kept by the lab.
+
+    Args:
+        lab: Keeps it.
+        shape: Of the encoder.
+        data: Gives the pool.
+        budget: For how long.
+        mask: The share of patches that are hidden.
+    """
+
+    def learn(network: nn.Module) -> None:
+        assert isinstance(network, MaskedAutoencoder)
+        task = MaskedTask(network, visible_of(network.patches, mask))
+        fit_pictures(task, data.pool, budget, seed=0, device=lab.device)
+
+    recipe = recipe_of(shape, data.pool, budget, mask=mask)
+    whole = lab.teacher(f"{data.name}-mae", recipe, lambda: MaskedAutoencoder(shape, data.pool.size), learn)
+    assert isinstance(whole, MaskedAutoencoder)
+    return whole.encoder
+
+
+def visible_of(patches: int, mask: float) -> int:
+    """How many patches are seen where a share of them is hidden; at least one."""
+    return max(1, round(patches * (1 - mask)))
