@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +14,7 @@ import numpy as np
 from limbeck.errors import LimbeckError, near_matches
 from limbeck.evaluation.base import Metric, Statistics
 from limbeck.evaluation.bootstrap import Comparison, Interval, interval, paired_bootstrap
+from limbeck.files import write_atomically
 from limbeck.systems.claims import Claim, Judged, judge
 
 Role = Literal["teacher", "baseline", "method", "ablation"]
@@ -282,11 +282,11 @@ class Findings:
 
         folder.mkdir(parents=True, exist_ok=True)
         named = {json.dumps(key): rows for key, rows in self._statistics.items()}
-        _replace(folder / "statistics.safetensors", save(named))
+        write_atomically(folder / "statistics.safetensors", save(named))
         # First what cannot fail: a claim about something that was not measured must not cost an hour's results.
         for written in (self._definitions, self.to_json):
             text = json.dumps(written(), indent=2, ensure_ascii=False, allow_nan=False)
-            _replace(folder / "metrics.json", (text + "\n").encode())
+            write_atomically(folder / "metrics.json", f"{text}\n")
 
     @classmethod
     def load(cls, folder: Path) -> Findings:
@@ -367,10 +367,3 @@ class Findings:
 def _key(written: str) -> tuple[str, str, int]:
     arm, column, seed = json.loads(written)
     return str(arm), str(column), int(seed)
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Write a file so that a reader, or a crash, never sees half of it."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    partial.write_bytes(content)
-    partial.replace(path)
