@@ -15,10 +15,16 @@ from limbeck.systems.language.measures import liked_by, likelihood, quality
 from limbeck.systems.language.models import Shape, tiny_gpt, write
 from limbeck.systems.language.teachers import Teacher
 from limbeck.systems.language.training import new_student, run_job, train
+from limbeck.systems.measured import Column
 from tests.systems.language.toys import LANGUAGE, job, same, splits
 
 CE = Arm("ce", "cross-entropy", "baseline", cross_entropy=1.0)
 KL = Arm("kl", "forward KL", "baseline", logits("forward_kl"))
+
+
+def score(column: Column) -> float:
+    metric, statistics = column
+    return metric.score(statistics)
 
 
 def test_likelihood_is_that_of_each_sequence_alone() -> None:
@@ -26,7 +32,7 @@ def test_likelihood_is_that_of_each_sequence_alone() -> None:
     torch.manual_seed(0)
     used = splits()
     model, teacher = tiny_gpt(Shape(8), used.vocabulary).eval(), tiny_gpt(Shape(16), used.vocabulary).eval()
-    nll, kl = (column.statistics for column in likelihood(model, teacher, used, used.test))
+    nll, kl = (statistics for _, statistics in likelihood(model, teacher, used, used.test).values())
     for row, example in enumerate(used.test):
         ids = torch.tensor([example.input_ids])
         with torch.no_grad():
@@ -35,7 +41,7 @@ def test_likelihood_is_that_of_each_sequence_alone() -> None:
         mean = -float(log_q.gather(-1, ids[0, 1:, None]).sum())
         assert nll[row] == pytest.approx([mean, len(example.input_ids) - 1], rel=1e-4)
         assert kl[row, 0] == pytest.approx(float((log_p.exp() * (log_p - log_q)).sum()), rel=1e-4)
-    same_model = likelihood(teacher, teacher, used, used.test)[1].statistics
+    _, same_model = likelihood(teacher, teacher, used, used.test)["KL to the teacher"]
     assert np.abs(same_model[:, 0]).max() < 1e-5
 
 
@@ -46,12 +52,12 @@ def test_a_prompt_is_not_learnt() -> None:
 
 def test_quality_of_texts_of_noise_and_of_one_text_again_and_again() -> None:
     texts = LANGUAGE.sequences("test", count=300)
-    valid, modes = quality(LANGUAGE, texts)
-    assert valid.metric.score(valid.statistics) == 100.0
-    assert modes.metric.score(modes.statistics) > 35
-    valid, modes = quality(LANGUAGE, [texts[0]] * 50 + [ids[:-1] for ids in texts[:50]])
-    assert valid.metric.score(valid.statistics) == 50.0
-    assert modes.metric.score(modes.statistics) == pytest.approx(1.0)
+    valid, modes = quality(LANGUAGE, texts).values()
+    assert score(valid) == 100.0
+    assert score(modes) > 35
+    valid, modes = quality(LANGUAGE, [texts[0]] * 50 + [ids[:-1] for ids in texts[:50]]).values()
+    assert score(valid) == 50.0
+    assert score(modes) == pytest.approx(1.0)
 
 
 def test_a_model_likes_its_likeliest_text_better_than_another() -> None:
@@ -61,8 +67,8 @@ def test_a_model_likes_its_likeliest_text_better_than_another() -> None:
     with torch.no_grad():
         model.transformer.wte.weight.mul_(20)
     greedy = [1, *write(model, [[1]], seed=0, sample=False, most=10)[0]]
-    column = liked_by(model, used, [greedy, used.test[0].input_ids])
-    mine, other = column.statistics[:, 0] / column.statistics[:, 1]
+    ((_, statistics),) = liked_by(model, used, [greedy, used.test[0].input_ids]).values()
+    mine, other = statistics[:, 0] / statistics[:, 1]
     assert mine < other
 
 
@@ -100,9 +106,9 @@ def test_a_job_is_the_same_each_time_and_another_with_another_arm(cache: Path) -
 
 def test_all_arms_begin_as_the_same_student_and_learn(cache: Path) -> None:
     short, long = run_job(job(CE, cache, steps=1)), run_job(job(CE, cache, steps=60))
-    scores = [found.columns[0].metric.score(found.columns[0].statistics) for found in (short, long)]
+    scores = [score(found.columns["NLL"]) for found in (short, long)]
     assert scores[1] < scores[0] - 0.5
-    assert [column.name for column in long.columns] == [
+    assert list(long.columns) == [
         "NLL",
         "KL to the teacher",
         "valid",
@@ -123,5 +129,5 @@ def test_a_student_begins_as_what_it_starts_from(cache: Path) -> None:
 def test_the_validation_split_judges_where_it_is_asked_to(cache: Path) -> None:
     used = splits()
     test, val = (run_job(job(CE, cache, given=used, judged_by=name)) for name in ("test", "val"))
-    assert not np.array_equal(test.columns[0].statistics, val.columns[0].statistics)
-    assert val.columns[0].statistics[:, 1].tolist() == [len(example.input_ids) - 1 for example in used.val]
+    assert not np.array_equal(test.columns["NLL"][1], val.columns["NLL"][1])
+    assert val.columns["NLL"][1][:, 1].tolist() == [len(example.input_ids) - 1 for example in used.val]

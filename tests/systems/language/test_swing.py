@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 
+from limbeck.evaluation.base import Statistics
 from limbeck.systems.language.canaries import (
+    Canary,
     canaries,
     canary_vocabulary,
     digit_ids,
@@ -46,20 +50,25 @@ def test_scores_of_secrets_are_those_of_their_sequences() -> None:
         assert scores[number] == pytest.approx(expected, abs=1e-4)
 
 
+def exposed(net: Any, hidden: Sequence[Canary]) -> Statistics:
+    ((_, statistics),) = exposures(net, hidden).values()
+    return statistics
+
+
 def test_exposure_from_the_likeliest_to_the_least_likely(monkeypatch: pytest.MonkeyPatch) -> None:
     scores = np.linspace(0.0, 1.0, 10_000)
     secret = int("".join(map(str, HIDDEN[0].secret)))
     expected = math.log2(10_000) - math.log2(10_000 - secret)
     monkeypatch.setattr("limbeck.systems.language.canaries.secret_scores", lambda *_: scores)
-    assert exposures(None, HIDDEN[:1]).statistics[0].tolist() == pytest.approx([expected, 1.0])
+    assert exposed(None, HIDDEN[:1])[0].tolist() == pytest.approx([expected, 1.0])
     monkeypatch.setattr("limbeck.systems.language.canaries.secret_scores", lambda *_: np.zeros(10_000))
-    assert exposures(None, HIDDEN[:1]).statistics[0, 0] == 0.0
+    assert exposed(None, HIDDEN[:1])[0, 0] == 0.0
 
 
 def test_a_model_that_learnt_a_secret_exposes_it() -> None:
     net = model().train()
     batch = torch.tensor([sequence(canary) for canary in HIDDEN])
-    before = exposures(net, HIDDEN).statistics[:, 0].mean()
+    before = exposed(net, HIDDEN)[:, 0].mean()
     optimizer = torch.optim.AdamW(net.parameters(), lr=0.03)
     net.train()
     for _ in range(150):
@@ -67,7 +76,7 @@ def test_a_model_that_learnt_a_secret_exposes_it() -> None:
         F.cross_entropy(logits.flatten(0, 1), batch[:, 1:].flatten()).backward()
         optimizer.step()
         optimizer.zero_grad()
-    after = exposures(net, HIDDEN).statistics[:, 0].mean()
+    after = exposed(net, HIDDEN)[:, 0].mean()
     assert before < 4 < 9 < after <= math.log2(10_000)
 
 

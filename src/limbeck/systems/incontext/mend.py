@@ -9,17 +9,17 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from limbeck.evaluation.base import Statistics
 from limbeck.evaluation.metrics import Accuracy
 from limbeck.methods.base import Method
 from limbeck.methods.logits import LogitDistillation
 from limbeck.models.size import parameters_of
+from limbeck.systems.findings import Arm as Declared
 from limbeck.systems.findings import Findings, Role
 from limbeck.systems.incontext.networks import Distiller, InContextReader, SoftPrompts
 from limbeck.systems.incontext.reading import reader_of
 from limbeck.systems.incontext.tasks import DEMONSTRATIONS, Prompts, as_questions, chosen, mappings, prompts
-from limbeck.systems.jobs import run_jobs
 from limbeck.systems.lab import Lab, Scale
+from limbeck.systems.measured import Measured, run_all
 from limbeck.systems.registry import system
 from limbeck.systems.tables import Table
 from limbeck.systems.taught import Taught, said_by
@@ -102,17 +102,7 @@ def mend(lab: Lab, *, vectors: int = 4, steps: int | None = None, workers: int |
             said = _untrained(reader, name, shared, seed)
             findings.add(name, accuracy, seed, accuracy.statistics(said.flatten().tolist(), right))
     jobs = [_Job(name, seed, shared, taught[0], taught[1]) for seed in lab.seeds for name in ("tuning", *TRAINED)]
-    done = dict(run_jobs(_train, jobs, workers=workers, device=lab.device))
-    for job in jobs:
-        result = done[job]
-        if job.arm == "tuning":
-            findings.declare(job.arm, role="baseline", title="prompt tuning, a prompt at a time")
-        else:
-            arm = TRAINED[job.arm]
-            findings.declare(job.arm, role=arm.role, title=arm.title, parameters=result.parameters)
-            findings.spend(job.arm, job.seed, steps=length)
-        findings.add(job.arm, accuracy, job.seed, result.right)
-        findings.spend(job.arm, job.seed, seconds=result.seconds)
+    run_all(lab, findings, jobs, _train, arm=_arm, workers=workers)
     findings.claim_all(
         ("MEND comes within 5 points of all demonstrations", "mend", "demonstrations", "accuracy", -5.0),
         ("MEND is 20 points better than no demonstration", "mend", "nothing", "accuracy", 20.0),
@@ -145,14 +135,14 @@ class _Job:
     of_tasks: Tensor
 
 
-@dataclass(frozen=True)
-class _Result:
-    right: Statistics
-    parameters: int
-    seconds: float
+def _arm(job: _Job) -> Declared:
+    if job.arm == "tuning":
+        return Declared("tuning", "prompt tuning, a prompt at a time", "baseline")
+    arm = TRAINED[job.arm]
+    return Declared(job.arm, arm.title, arm.role)
 
 
-def _train(job: _Job) -> _Result:
+def _train(job: _Job) -> Measured:
     started, shared = time.perf_counter(), job.shared
     reader = reader_of(Lab(cache=shared.cache, scale=shared.scale, device=shared.device, quiet=True))
     set_seed(job.seed)
@@ -184,11 +174,15 @@ def _fit(
     fit(task, table.batches(size), plan, accelerator=accelerator_on(job.shared.device), progress=False)
 
 
-def _judged(network: nn.Module, given: Tensor, shared: _Shared, started: float) -> _Result:
+def _judged(network: nn.Module, given: Tensor, shared: _Shared, started: float) -> Measured:
     said = chosen(said_by(network, given, shared.tests.questions, device=shared.device))
     wanted = shared.tests.questions[:, 1::2]
     right = Accuracy().statistics(said.flatten().tolist(), wanted.flatten().tolist())
-    return _Result(right, parameters_of(network, learning=True), time.perf_counter() - started)
+    spent = {"seconds": time.perf_counter() - started}
+    if isinstance(network, SoftPrompts):  # made for the test prompts: neither its steps nor its size compare
+        return Measured({Accuracy().name: (Accuracy(), right)}, spent)
+    size = parameters_of(network, learning=True)
+    return Measured({Accuracy().name: (Accuracy(), right)}, {"steps": shared.steps, **spent}, size)
 
 
 def _untrained(reader: InContextReader, name: str, shared: _Shared, seed: int) -> Tensor:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from limbeck.systems import findings
 from limbeck.systems.findings import Role
 
 
@@ -30,6 +31,11 @@ class Arm:
     cross_entropy: float = 0.0
     description: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def declared(self) -> findings.Arm:
+        """As findings know it."""
+        return findings.Arm(self.name, self.title, self.role, self.description)
 
 
 def logits(divergence: str, **options: Any) -> dict[str, Any]:

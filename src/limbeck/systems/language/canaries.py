@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 
 from limbeck.evaluation.metrics import Mean
-from limbeck.systems.language.measures import Column
+from limbeck.systems.measured import Column
 from limbeck.world.language.vocabulary import Vocabulary, vocabulary
 from limbeck.world.streams import hashed
 
@@ -74,7 +74,7 @@ def with_canaries(sequences: Sequence[list[int]], hidden: Sequence[Canary], time
     return found + secret[-(-len(sequences) // every) :]
 
 
-def exposures(model: Any, hidden: Sequence[Canary]) -> Column:
+def exposures(model: Any, hidden: Sequence[Canary]) -> dict[str, Column]:
     """``log2 |R| - log2 rank`` of each secret among all that there could be, by the likelihood of its digits.
 
     From 0 (the least likely of all) to 13.3 (the likeliest of ten thousand); a model that knows nothing of it leaves
@@ -94,7 +94,7 @@ def exposures(model: Any, hidden: Sequence[Canary]) -> Column:
         own = scores[int("".join(map(str, canary.secret)))]
         # Ties count against the secret: a model that gives all the same exposes nothing.
         found.append(float(np.log2(scores.size) - np.log2((scores >= own).sum())))
-    return Column(EXPOSURE.name, EXPOSURE, EXPOSURE.of(found))
+    return {EXPOSURE.name: (EXPOSURE, EXPOSURE.of(found))}
 
 
 @torch.no_grad()

@@ -12,12 +12,13 @@ from limbeck.systems.findings import Findings
 from limbeck.systems.lab import Lab
 from limbeck.systems.language.arms import Arm, Budget, logits
 from limbeck.systems.language.examples import Splits
-from limbeck.systems.language.measures import Column, likelihood
+from limbeck.systems.language.measures import NLL, likelihood
 from limbeck.systems.language.models import Shape, write
 from limbeck.systems.language.prompts import answers, span_words, with_noise
 from limbeck.systems.language.revision import RevisedSampler, revise
 from limbeck.systems.language.teachers import Teacher
-from limbeck.systems.language.training import Job, Measured, run_all, train
+from limbeck.systems.language.training import Job, run_all, train
+from limbeck.systems.measured import Column, Measured
 from limbeck.systems.registry import system
 from limbeck.world.language import Language
 
@@ -128,8 +129,8 @@ def run_job(job: Job) -> Measured:
     return Measured(_measured(job, student, teacher), spent, parameters_of(student))
 
 
-def _measured(job: Job, model: Any, teacher: Any) -> list[Column]:
-    examples = job.splits.test if job.judged_by == "test" else job.splits.val
+def _measured(job: Job, model: Any, teacher: Any) -> dict[str, Column]:
+    examples = job.examples
     asked = (examples * -(-job.samples // len(examples)))[: job.samples]
     prompts = [example.input_ids[: example.prompt] for example in asked]
     written = write(model, prompts, seed=job.seed)
@@ -138,13 +139,13 @@ def _measured(job: Job, model: Any, teacher: Any) -> list[Column]:
     if job.arm.options.get("revised"):
         learnt = revise(model, teacher, prompts, written, end=job.splits.vocabulary.end, seed=job.seed)
     read = [next_tokens([*p, *w], prompt=len(p)) for p, w in zip(prompts, learnt, strict=True)]
-    liked = likelihood(teacher, None, job.splits, read)[0].statistics
-    return [
-        *likelihood(model, teacher, job.splits, examples),
-        Column(RIGHT.name, RIGHT, RIGHT.of([float(one) for one in right])),
-        Column(TAUGHT.name, TAUGHT, liked),
-        Column(REPEATED.name, REPEATED, REPEATED.of([repeated(words) for words in learnt])),
-    ]
+    _, liked = likelihood(teacher, None, job.splits, read)[NLL.name]
+    return {
+        **likelihood(model, teacher, job.splits, examples),
+        RIGHT.name: (RIGHT, RIGHT.of([float(one) for one in right])),
+        TAUGHT.name: (TAUGHT, liked),
+        REPEATED.name: (REPEATED, REPEATED.of([repeated(words) for words in learnt])),
+    }
 
 
 def repeated(words: list[int]) -> float:

@@ -15,10 +15,11 @@ from limbeck.systems.lab import Lab
 from limbeck.systems.language.arms import Arm, Budget, logits
 from limbeck.systems.language.domains import DomainClock, DomainLoader, Domains, domain_nll
 from limbeck.systems.language.examples import Splits, all_words
-from limbeck.systems.language.measures import Column, likelihood
+from limbeck.systems.language.measures import NLL, likelihood
 from limbeck.systems.language.models import Shape
 from limbeck.systems.language.teachers import Teacher
-from limbeck.systems.language.training import Job, Measured, new_student, run_all, train
+from limbeck.systems.language.training import Job, new_student, run_all, train
+from limbeck.systems.measured import Column, Measured
 from limbeck.systems.registry import system
 from limbeck.world.language import TOPICS, Language
 from limbeck.world.language.vocabulary import Vocabulary
@@ -135,19 +136,19 @@ def run_job(job: Job) -> Measured:
     student, spent = train(job, teacher, *clocks, loader=loader, student=student)
     columns = _measured(job, student, teacher, domains)
     for clock in clocks:
-        columns.append(Column(CHANGE.name, CHANGE, CHANGE.of(clock.changes)))
+        columns[CHANGE.name] = CHANGE, CHANGE.of(clock.changes)
     return Measured(columns, spent, parameters_of(student))
 
 
-def _measured(job: Job, model: Any, teacher: Any, domains: Domains) -> list[Column]:
+def _measured(job: Job, model: Any, teacher: Any, domains: Domains) -> dict[str, Column]:
     held_out = [part.test if job.judged_by == "test" else part.val for part in domains.parts]
     examples = [example for part in held_out for example in part]
     numbers = np.repeat(np.arange(len(held_out)), [len(part) for part in held_out])
     columns = likelihood(model, teacher, domains, examples)
-    ours, theirs = columns[0].statistics, likelihood(teacher, None, domains, examples)[0].statistics
+    ours, theirs = columns[NLL.name][1], likelihood(teacher, None, domains, examples)[NLL.name][1]
     for metric in (RATIO, WORST):
         rows = metric.statistics(ours[:, 0], theirs[:, 0], ours[:, 1], numbers)
-        columns.append(Column(metric.name, metric, rows))
+        columns[metric.name] = metric, rows
     return columns
 
 

@@ -14,7 +14,6 @@ from limbeck.systems.findings import Findings
 from limbeck.systems.lab import Lab
 from limbeck.systems.language.arms import Arm, Budget
 from limbeck.systems.language.examples import Splits
-from limbeck.systems.language.measures import Column
 from limbeck.systems.language.models import Shape, write
 from limbeck.systems.language.problems import (
     DIRECT,
@@ -25,7 +24,8 @@ from limbeck.systems.language.problems import (
     problems,
     read_answer,
 )
-from limbeck.systems.language.training import Job, Measured, run_all, train
+from limbeck.systems.language.training import Job, run_all, train
+from limbeck.systems.measured import Column, Measured
 from limbeck.systems.registry import system
 from limbeck.teachers.text.base import TextTeacher
 from limbeck.world.language import Language
@@ -171,17 +171,17 @@ def run_job(job: Job) -> Measured:
     return Measured(_columns(parts, said), spent, parameters_of(student))
 
 
-def _columns(parts: Sequence[Sequence[Problem]], said: Sequence[Sequence[str]]) -> list[Column]:
-    columns = []
+def _columns(parts: Sequence[Sequence[Problem]], said: Sequence[Sequence[str]]) -> dict[str, Column]:
+    columns: dict[str, Column] = {}
     for name, part, answers in zip((ACCURACY.name, LONGER), parts, said, strict=True):
         read = [read_answer(answer) for answer in answers]
         right = [float(one is not None and one[1] == p.answer) for one, p in zip(read, part, strict=True)]
-        columns.append(Column(name, ACCURACY, ACCURACY.of(right)))
+        columns[name] = ACCURACY, ACCURACY.of(right)
         if name == ACCURACY.name:
-            columns.append(Column(UNREADABLE.name, UNREADABLE, UNREADABLE.of([float(one is None) for one in read])))
+            columns[UNREADABLE.name] = UNREADABLE, UNREADABLE.of([float(one is None) for one in read])
             judge = [read_answer(one.text) for one in Solver().complete([f"{DIRECT}\n{p.text}" for p in part])]
             same = [float(a is not None and b is not None and a[1] == b[1]) for a, b in zip(read, judge, strict=True)]
-            columns.append(Column(JUDGE.name, JUDGE, JUDGE.of(same)))
+            columns[JUDGE.name] = JUDGE, JUDGE.of(same)
     return columns
 
 

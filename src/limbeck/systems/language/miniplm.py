@@ -14,11 +14,12 @@ from limbeck.systems.findings import Findings, Role
 from limbeck.systems.lab import Lab
 from limbeck.systems.language.arms import Arm, Budget, logits
 from limbeck.systems.language.examples import Splits, all_words
-from limbeck.systems.language.measures import Column, likelihood
+from limbeck.systems.language.measures import likelihood
 from limbeck.systems.language.models import Shape, tiny_model
 from limbeck.systems.language.selection import WAYS, mean_nll, proportional, top
 from limbeck.systems.language.teachers import Teacher
-from limbeck.systems.language.training import Job, Measured, run_all, train
+from limbeck.systems.language.training import Job, run_all, train
+from limbeck.systems.measured import Measured
 from limbeck.systems.registry import system
 from limbeck.world.language import Language, noise, repetitions, vocabulary
 from limbeck.world.streams import hashed
@@ -157,9 +158,7 @@ def _equal_cost(budget: Budget, scored: int, width: int, models: tuple[Any, Any]
 def run_job(job: Job) -> Measured:
     """One arm with one seed, judged by texts of the language alone."""
     student, spent = train(job, job.ask() if job.arm.method else None)
-    examples = job.splits.test if job.judged_by == "test" else job.splits.val
-    columns: list[Column] = likelihood(student, None, job.splits, examples)
-    return Measured(columns, spent, parameters_of(student))
+    return Measured(likelihood(student, None, job.splits, job.examples), spent, parameters_of(student))
 
 
 def _claims(findings: Findings) -> None:

@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 
 from limbeck.distill.examples import Example
 from limbeck.systems.language.examples import Splits
-from limbeck.systems.language.measures import likelihood
+from limbeck.systems.language.measures import NLL, likelihood
 
 Scores = NDArray[np.float64]
 
 
 def mean_nll(model: Any, splits: Splits, examples: Sequence[Example]) -> Scores:
     """The mean negative log-likelihood a word of each sequence, in nats. Shape ``(examples,)``."""
-    statistics = likelihood(model, None, splits, examples)[0].statistics
+    _, statistics = likelihood(model, None, splits, examples)[NLL.name]
     return np.asarray(statistics[:, 0] / statistics[:, 1])
 
 

@@ -20,7 +20,8 @@ from limbeck.systems.language.examples import Splits, all_words
 from limbeck.systems.language.measures import NLL, likelihood
 from limbeck.systems.language.models import Shape
 from limbeck.systems.language.teachers import Teacher
-from limbeck.systems.language.training import Job, Measured, run_all, train
+from limbeck.systems.language.training import Job, run_all, train
+from limbeck.systems.measured import Measured
 from limbeck.systems.registry import system
 from limbeck.world.language import Language
 
@@ -116,8 +117,7 @@ def run_job(job: Job) -> Measured:
     """One arm with one seed."""
     teacher = job.ask()
     model, spent = (teacher, {}) if job.arm.role == "teacher" else train(job, teacher)
-    examples = job.splits.test if job.judged_by == "test" else job.splits.val
-    columns = [*likelihood(model, teacher, job.splits, examples), exposures(model, canaries())]
+    columns = likelihood(model, teacher, job.splits, job.examples) | exposures(model, canaries())
     return Measured(columns, spent, parameters_of(model))
 
 

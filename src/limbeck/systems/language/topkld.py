@@ -9,12 +9,12 @@ from limbeck.models.size import parameters_of
 from limbeck.systems.findings import Findings
 from limbeck.systems.lab import Lab
 from limbeck.systems.language.arms import Arm, Budget, logits
-from limbeck.systems.language.measures import Column
 from limbeck.systems.language.models import Shape
 from limbeck.systems.language.quantization import quantize, total_bits
 from limbeck.systems.language.taid import corpus
 from limbeck.systems.language.teachers import Teacher, long_budget
-from limbeck.systems.language.training import Job, Measured, measured, new_student, run_all, train
+from limbeck.systems.language.training import Job, measured, new_student, run_all, train
+from limbeck.systems.measured import Column, Measured
 from limbeck.systems.registry import system
 from limbeck.world.language import Language
 
@@ -116,12 +116,10 @@ def run_job(job: Job) -> Measured:
     return Measured(_columns(job, student, teacher, options["bits"]), spent, parameters_of(student))
 
 
-def _columns(job: Job, model: object, teacher: object, bits: int) -> list[Column]:
+def _columns(job: Job, model: object, teacher: object, bits: int) -> dict[str, Column]:
     size = total_bits(model, bits) / 1000
-    return [
-        *measured(job, model, teacher, top_k=job.arm.options["k"]),
-        Column("kilobits", KILOBITS, KILOBITS.of([size])),
-    ]
+    said = measured(job, model, teacher, top_k=job.arm.options["k"])
+    return {**said, KILOBITS.name: (KILOBITS, KILOBITS.of([size]))}
 
 
 def _claims(findings: Findings, bits: int) -> None:

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from limbeck.distill.examples import Example
 from limbeck.distill.sampling import StudentSampler
 from limbeck.distill.task import DistillTask, live_teacher
 from limbeck.methods.find import make_method
 from limbeck.models.size import parameters_of
+from limbeck.systems import measured as shared
 from limbeck.systems.findings import Findings
-from limbeck.systems.jobs import run_jobs
 from limbeck.systems.lab import Lab
 from limbeck.systems.language.arms import Arm, Budget
 from limbeck.systems.language.examples import Splits
-from limbeck.systems.language.measures import Column, liked_by, likelihood, quality, samples_of
+from limbeck.systems.language.measures import liked_by, likelihood, quality, samples_of, seen_before
 from limbeck.systems.language.models import Shape, tiny_model
 from limbeck.systems.language.teachers import Teacher, plan_of
+from limbeck.systems.measured import Column, Measured
 from limbeck.training.callbacks import Callback
 from limbeck.training.clock import MethodClock
 from limbeck.training.device import accelerator_on
@@ -61,24 +63,14 @@ class Job:
         return None if self.teacher is None else self.teacher.get()
 
     @property
+    def examples(self) -> list[Example]:
+        """The held-out texts."""
+        return self.splits.test if self.judged_by == "test" else self.splits.val
+
+    @property
     def place(self) -> str:
         """The device that it is trained on."""
         return self.device if self.teacher is None else self.teacher.device
-
-
-@dataclass(frozen=True, eq=False)
-class Measured:
-    """What a job found.
-
-    Args:
-        columns: Statistics of every metric.
-        spent: What it took.
-        parameters: Of the model.
-    """
-
-    columns: list[Column]
-    spent: Mapping[str, float]
-    parameters: int
 
 
 def run_job(job: Job) -> Measured:
@@ -148,15 +140,14 @@ def new_student(job: Job) -> Any:
     return student
 
 
-def measured(job: Job, model: Any, teacher: Any, *, top_k: int = 0) -> list[Column]:
+def measured(job: Job, model: Any, teacher: Any, *, top_k: int = 0) -> dict[str, Column]:
     """Likelihood of held-out texts, and the quality of samples."""
-    examples = job.splits.test if job.judged_by == "test" else job.splits.val
     samples = samples_of(model, job.splits, job.samples, seed=job.seed, top_k=top_k)
-    return [
-        *likelihood(model, teacher, job.splits, examples),
-        *quality(job.language, samples),
-        liked_by(teacher, job.splits, samples),
-    ]
+    return {
+        **likelihood(model, teacher, job.splits, job.examples),
+        **quality(job.language, samples),
+        **liked_by(teacher, job.splits, samples),
+    }
 
 
 def run_all(
@@ -166,29 +157,23 @@ def run_all(
     workers: int | None,
     *,
     run: Callable[[Job], Measured] = run_job,
-) -> None:
-    """Do all jobs and put what they found into the findings, in the order of the jobs.
+) -> dict[Job, Measured]:
+    """:func:`limbeck.systems.measured.run_all`; teachers are trained before."""
 
-    Args:
-        lab: Says how far it is.
-        findings: Get arms, statistics and costs.
-        jobs: What to do.
-        workers: Processes; None takes what the machine has.
-        run: Does one.
-    """
-    for teacher in {id(job.teacher): job.teacher for job in jobs if job.teacher}.values():
-        teacher.get(lab)  # trained once, before several processes would each train it
-    found: dict[int, Measured] = {}
-    for done, (job, result) in enumerate(run_jobs(run, jobs, workers=workers, device=lab.device), 1):
-        found[id(job)] = result
-        took = result.spent.get("seconds", 0.0)
-        lab.say(f"{job.arm.name}, seed {job.seed}: {took:.0f} s ({done} of {len(jobs)})")
-    for job in jobs:
-        arm, result = job.arm, found[id(job)]
-        findings.declare(
-            arm.name, role=arm.role, title=arm.title, description=arm.description, parameters=result.parameters
+    def ready(left: Sequence[Job]) -> Sequence[Job]:
+        for teacher in {id(job.teacher): job.teacher for job in left if job.teacher}.values():
+            teacher.get(lab)  # trained once, before several processes would each train it
+        return left
+
+    found = shared.run_all(lab, findings, jobs, run, arm=lambda job: job.arm.declared, workers=workers, ready=ready)
+    share = max(seen_before(splits.train, held_out) for splits, held_out in _texts(jobs))
+    if share:
+        findings.notes.append(
+            f"the language is small: {100 * share:.1f} % of the held-out texts stand in the training texts, too"
         )
-        if result.spent:
-            findings.spend(arm.name, job.seed, **result.spent)
-        for column in result.columns:
-            findings.add(arm.name, column.metric, job.seed, column.statistics, column=column.name)
+    return found
+
+
+def _texts(jobs: Sequence[Job]) -> list[tuple[Splits, list[Example]]]:
+    """What different jobs learn from, with what they are judged by."""
+    return list({id(job.splits): (job.splits, job.examples) for job in jobs}.values())

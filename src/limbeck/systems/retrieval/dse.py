@@ -15,9 +15,10 @@ from limbeck.evaluation.metrics import Accuracy, Mean
 from limbeck.methods.base import Method
 from limbeck.methods.logit_mse import LogitRegression
 from limbeck.models.size import parameters_of
+from limbeck.systems.findings import Arm as Declared
 from limbeck.systems.findings import Findings, Role
-from limbeck.systems.jobs import run_jobs
 from limbeck.systems.lab import Lab
+from limbeck.systems.measured import Column, Measured, run_all
 from limbeck.systems.registry import system
 from limbeck.systems.retrieval.embedders import Head, Pooling, SiameseComparer
 from limbeck.systems.retrieval.pairs import Pairs, pairs
@@ -101,13 +102,7 @@ def dse(lab: Lab, *, steps: int | None = None, workers: int | None = None) -> Fi
         )  # none that the teacher has seen
         logits = said_by(teacher, train.first, train.second, device=lab.device)
         jobs += [_Job(arm, seed, train, logits, shared) for arm in ARMS]
-    done = dict(run_jobs(_train, jobs, workers=workers, device=lab.device))
-    for job in jobs:
-        arm, result = ARMS[job.arm], done[job]
-        findings.declare(job.arm, role=arm.role, title=arm.title, parameters=result.parameters)
-        findings.add(job.arm, accuracy, job.seed, result.right)
-        findings.add(job.arm, TIME, job.seed, result.times)
-        findings.spend(job.arm, job.seed, seconds=result.seconds, steps=length)
+    run_all(lab, findings, jobs, _train, arm=_declared, workers=workers)
     quick = "a query against 1,000 kept vectors takes less than a twentieth of the cross-encoder's time"
     findings.claim_all(
         ("half labels, half teacher is better than labels", "half", "labels", "accuracy"),
@@ -138,15 +133,11 @@ class _Job:
     shared: _Shared
 
 
-@dataclass(frozen=True)
-class _Result:
-    right: Statistics
-    times: Statistics
-    parameters: int
-    seconds: float
+def _declared(job: _Job) -> Declared:
+    return Declared(job.arm, ARMS[job.arm].title, ARMS[job.arm].role)
 
 
-def _train(job: _Job) -> _Result:
+def _train(job: _Job) -> Measured:
     started, shared, arm = time.perf_counter(), job.shared, ARMS[job.arm]
     set_seed(job.seed)
     network = SiameseComparer(head=arm.head, pooling=arm.pooling).to(shared.device)
@@ -179,7 +170,8 @@ def _train(job: _Job) -> _Result:
     with torch.no_grad():
         kept = network.embed(_candidates(shared))
     times = _times(shared, lambda asked: network.compare(network.embed(asked[0]).expand_as(kept), kept))
-    return _Result(right, times, parameters_of(network), seconds)
+    columns: dict[str, Column] = {Accuracy().name: (Accuracy(), right), TIME.name: (TIME, times)}
+    return Measured(columns, {"steps": shared.steps, "seconds": seconds}, parameters_of(network))
 
 
 def _candidates(shared: _Shared) -> Tensor:

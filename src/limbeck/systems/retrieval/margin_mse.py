@@ -10,14 +10,15 @@ import torch
 from torch import Tensor
 
 from limbeck.evaluation.metrics import Mean
-from limbeck.evaluation.ranking import Array, ndcg, reciprocal_rank
+from limbeck.evaluation.ranking import ndcg, reciprocal_rank
 from limbeck.methods.base import Method
 from limbeck.methods.logits import LogitDistillation
 from limbeck.methods.margins import MarginDistillation
 from limbeck.models.size import parameters_of
+from limbeck.systems.findings import Arm as Declared
 from limbeck.systems.findings import Findings, Role
-from limbeck.systems.jobs import run_jobs
 from limbeck.systems.lab import Lab
+from limbeck.systems.measured import Column, Measured, run_all
 from limbeck.systems.registry import system
 from limbeck.systems.retrieval.corpus import TOKENS, Corpus, Queries
 from limbeck.systems.retrieval.rankers import TwoTowers, ranknet
@@ -97,8 +98,9 @@ def margin_mse(lab: Lab, *, steps: int | None = None, workers: int | None = None
     slow = len(tests) * TEACHERS / (time.perf_counter() - started)
     jobs = []
     for seed in lab.seeds:
-        _add(findings, "teacher", seed, said[0], tests)
-        _add(findings, "teachers", seed, torch.stack(said).mean(0), tests)
+        for name, scores in (("teacher", said[0]), ("teachers", torch.stack(said).mean(0))):
+            for column, (metric, statistics) in _columns(scores, tests).items():
+                findings.add(name, metric, seed, statistics, column=column)
         train = corpus.queries(shown, seed=seed, related=2, others=2, wrong=WRONG)
         given = torch.stack([scores_of(teacher, train, corpus.documents, lab.device) for teacher in teachers])
         given = SCALE * given + SHIFT
@@ -108,17 +110,11 @@ def margin_mse(lab: Lab, *, steps: int | None = None, workers: int | None = None
             for student in STUDENTS
             for arm in ARMS
         ]
-    done = dict(run_jobs(_train, jobs, workers=workers, device=lab.device))
-    for job in jobs:
-        name, arm, result = f"{job.student}-{job.arm}", ARMS[job.arm], done[job]
-        title = f"{STUDENTS[job.student]}, {arm.title}"
-        findings.declare(name, role=arm.role, title=title, parameters=result.parameters)
-        _add(findings, name, job.seed, result.scores, tests)
-        findings.spend(name, job.seed, seconds=result.seconds, steps=length)
+    done = run_all(lab, findings, jobs, _train, arm=_declared, workers=workers)
     _claims(findings)
     findings.notes.append(f"queries a second over 60 documents, one cross-encoder: {slow:.0f}")
     for student, title in STUDENTS.items():
-        rates = [done[job].rate for job in jobs if job.student == student]
+        rates = [done[job].noted["queries a second"] for job in jobs if job.student == student]
         findings.notes.append(
             f"queries a second, {title} with documents encoded beforehand: {sum(rates) / len(rates):.0f}"
         )
@@ -158,15 +154,12 @@ class _Job:
     shared: _Shared
 
 
-@dataclass(frozen=True)
-class _Result:
-    scores: Tensor
-    parameters: int
-    rate: float
-    seconds: float
+def _declared(job: _Job) -> Declared:
+    arm = ARMS[job.arm]
+    return Declared(f"{job.student}-{job.arm}", f"{STUDENTS[job.student]}, {arm.title}", arm.role)
 
 
-def _train(job: _Job) -> _Result:
+def _train(job: _Job) -> Measured:
     started, shared, arm = time.perf_counter(), job.shared, ARMS[job.arm]
     set_seed(job.seed)
     network = TwoTowers(TOKENS, late=job.student == "late").to(shared.device)
@@ -185,11 +178,13 @@ def _train(job: _Job) -> _Result:
         began = time.perf_counter()
         scores = network.compare(network.encode(asked), told).cpu()
         rate = len(shared.tests) / (time.perf_counter() - began)
-    return _Result(scores, parameters_of(network), rate, seconds)
+    spent = {"steps": steps, "seconds": seconds}
+    return Measured(_columns(scores, shared.tests), spent, parameters_of(network), {"queries a second": rate})
 
 
-def _add(findings: Findings, arm: str, seed: int, scores: Tensor, tests: Queries) -> None:
+def _columns(scores: Tensor, tests: Queries) -> dict[str, Column]:
     said, grades = scores.double().numpy(), tests.grades.numpy()
-    values: list[tuple[Mean, Array]] = [(NDCG, ndcg(said, grades)), (MRR, reciprocal_rank(said, grades == 3))]
-    for metric, value in values:
-        findings.add(arm, metric, seed, metric.of(value))
+    return {
+        NDCG.name: (NDCG, NDCG.of(ndcg(said, grades))),
+        MRR.name: (MRR, MRR.of(reciprocal_rank(said, grades == 3))),
+    }

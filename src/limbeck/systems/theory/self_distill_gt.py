@@ -11,12 +11,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from limbeck.batch import Batch
-from limbeck.evaluation.base import Statistics
 from limbeck.evaluation.metrics import Accuracy, Mean
 from limbeck.losses.term import Term
-from limbeck.systems.findings import Findings, Role
-from limbeck.systems.jobs import run_jobs
+from limbeck.systems.findings import Arm, Findings
 from limbeck.systems.lab import Lab
+from limbeck.systems.measured import Column, Measured, run_all
 from limbeck.systems.registry import system
 from limbeck.systems.tables import Table
 from limbeck.systems.theory.kernel import Array, KernelSelfDistiller, best_weight
@@ -27,7 +26,13 @@ from limbeck.training.plan import Plan
 from limbeck.training.seed import set_seed
 from limbeck.training.task import Task
 
-WEIGHTS = (0.0, 0.25, 0.5, 1.0)
+ARMS = {
+    0.0: Arm("a=0", "no labels, a = 0", "ablation"),
+    0.25: Arm("a=0.25", "a = 0.25", "method"),
+    0.5: Arm("a=0.5", "a = 0.5", "method"),
+    1.0: Arm("a=1", "labels only, a = 1", "baseline"),
+}
+"""By the share of the labels."""
 STEPS = 6
 GRID = np.linspace(0, 1, 21)
 ERROR = Mean("squared error", scale=100.0, lower_is_better=True)
@@ -66,15 +71,9 @@ def self_distill_gt(
     """
     draws = lab.pick(smoke=10, default=50, full=500)
     length = steps or lab.pick(smoke=20, default=600, full=3000)
-    findings, accuracy = Findings(), Accuracy()
-    roles: tuple[tuple[float, Role, str], ...] = (
-        (0.0, "ablation", "no labels, a = 0"),
-        (0.25, "method", "a = 0.25"),
-        (0.5, "method", "a = 0.5"),
-        (1.0, "baseline", "labels only, a = 1"),
-    )
-    for weight, role, title in roles:
-        findings.declare(_arm(weight), role=role, title=title)
+    findings = Findings()
+    for each in ARMS.values():
+        findings.declare(each.name, role=each.role, title=each.title)
     findings.declare("formula", role="method", title="best a by the formula")
     findings.declare("grid", role="baseline", title="best a of a grid of 21")
     for seed in lab.seeds:
@@ -82,15 +81,8 @@ def self_distill_gt(
             findings.add(arm, ERROR, seed, ERROR.of(errors), column=column)
     lab.say(f"kernel ridge regression: {draws} data sets a seed")
 
-    jobs = [
-        _Line(weight, seed, wrong_labels, generations, length, lab.device) for seed in lab.seeds for weight in WEIGHTS
-    ]
-    done = dict(run_jobs(_train, jobs, workers=workers, device=lab.device))
-    for job in jobs:
-        rows, seconds = done[job]
-        for generation, statistics in enumerate(rows, 1):
-            findings.add(_arm(job.weight), accuracy, job.seed, statistics, column=f"accuracy, generation {generation}")
-        findings.spend(_arm(job.weight), job.seed, seconds=seconds, steps=length * generations)
+    jobs = [_Line(weight, seed, wrong_labels, generations, length, lab.device) for seed in lab.seeds for weight in ARMS]
+    run_all(lab, findings, jobs, _train, arm=lambda line: ARMS[line.weight], workers=workers)
     _claims(findings, generations)
     findings.notes.append("squared errors are of kernel ridge regression, accuracies of networks with wrong labels")
     findings.notes.append(f"at each step the formula needs 2 fits, the grid {len(GRID)}")
@@ -113,7 +105,7 @@ def _claims(findings: Findings, generations: int) -> None:
 
 
 def _arm(weight: float) -> str:
-    return f"a={weight:g}"
+    return ARMS[weight].name
 
 
 def _kernel(seed: int, draws: int, noise: float) -> dict[tuple[str, str], list[float]]:
@@ -130,7 +122,7 @@ def _kernel(seed: int, draws: int, noise: float) -> dict[tuple[str, str], list[f
         def note(arm: str, column: str, predicted: Array) -> None:
             found.setdefault((arm, f"error, {column}"), []).append(float(((predicted - truth) ** 2).mean()))
 
-        for weight in WEIGHTS:
+        for weight in ARMS:
             for step in range(1, STEPS + 1):
                 note(_arm(weight), f"step {step}", model.predict(grid, step, weight))
             note(_arm(weight), "limit", model.predict(grid, None, weight))
@@ -192,11 +184,12 @@ def mixed_targets(labels: Tensor, previous: Tensor | None, weight: float) -> Ten
     return truth if previous is None else weight * truth + (1 - weight) * previous
 
 
-def _train(line: _Line) -> tuple[list[Statistics], float]:
-    """Statistics of each generation on the test, and the seconds it took."""
+def _train(line: _Line) -> Measured:
+    """Each generation on the test."""
     started = time.perf_counter()
     train, test = _spoilt(line), dim_pictures("test", 1000)
-    accuracy, previous, found = Accuracy(), None, []
+    accuracy, previous = Accuracy(), None
+    columns: dict[str, Column] = {}
     for generation in range(line.generations):
         set_seed(line.seed, generation)
         task = MixedTargets(perceptron(128)).to(line.device)
@@ -207,8 +200,9 @@ def _train(line: _Line) -> tuple[list[Statistics], float]:
         with torch.no_grad():
             previous = task.network(train.x.to(line.device)).softmax(-1).cpu()
             said = task.network(test.x.to(line.device)).argmax(-1).cpu()
-        found.append(accuracy.statistics(said.tolist(), test.y.tolist()))
-    return found, time.perf_counter() - started
+        statistics = accuracy.statistics(said.tolist(), test.y.tolist())
+        columns[f"accuracy, generation {generation + 1}"] = accuracy, statistics
+    return Measured(columns, {"steps": line.steps * line.generations, "seconds": time.perf_counter() - started})
 
 
 def _spoilt(line: _Line) -> Pictures:

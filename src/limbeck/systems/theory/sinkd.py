@@ -11,7 +11,6 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from limbeck.evaluation.base import Statistics
 from limbeck.evaluation.metrics import Accuracy
 from limbeck.losses.mixtures import generalized_js
 from limbeck.losses.transport import sinkhorn_batchwise, sinkhorn_tokenwise
@@ -19,9 +18,10 @@ from limbeck.methods.base import Method
 from limbeck.methods.logits import LogitDistillation
 from limbeck.methods.sinkd import SinkhornDistillation
 from limbeck.models.size import parameters_of
+from limbeck.systems.findings import Arm as Declared
 from limbeck.systems.findings import Findings, Role
-from limbeck.systems.jobs import run_jobs
 from limbeck.systems.lab import Lab
+from limbeck.systems.measured import Measured, run_all
 from limbeck.systems.registry import system
 from limbeck.systems.tables import Table
 from limbeck.systems.taught import Taught, said_by
@@ -96,13 +96,7 @@ def sinkd(lab: Lab, *, steps: int | None = None, workers: int | None = None) -> 
         right = said_by(teacher, shared.test.x, device=lab.device).argmax(-1)
         findings.add("teacher", accuracy, seed, accuracy.statistics(right.tolist(), shared.test.y.tolist()))
         jobs += [_Job(arm, seed, train, logits, shared) for arm in ARMS]
-    done = dict(run_jobs(_train, jobs, workers=workers, device=lab.device))
-    for job in jobs:
-        role, title, _ = ARMS[job.arm]
-        result = done[job]
-        findings.declare(job.arm, role=role, title=title, parameters=result.parameters)
-        findings.add(job.arm, accuracy, job.seed, result.statistics)
-        findings.spend(job.arm, job.seed, seconds=result.seconds, steps=length * len(SCALES), trials=len(SCALES))
+    done = run_all(lab, findings, jobs, _train, arm=_declared, workers=workers)
     for arm, title in (("kl", "KL"), ("rkl", "reverse KL"), ("js", "Jensen-Shannon"), ("ce", "labels alone")):
         text = f"Sinkhorn per batch is at least as good as {title} (within 0.5 points)"
         findings.claim(text, arm="sinkhorn-batch", baseline=arm, metric="accuracy", margin=-0.5)
@@ -111,7 +105,7 @@ def sinkd(lab: Lab, *, steps: int | None = None, workers: int | None = None) -> 
         ("KL and Sinkhorn are better than KL", "kl-sinkhorn", "kl", "accuracy"),
     )
     for arm in ARMS:
-        chosen = ", ".join(f"{done[job].chosen:g}" for job in jobs if job.arm == arm)
+        chosen = ", ".join(f"{done[job].noted['chosen']:g}" for job in jobs if job.arm == arm)
         findings.notes.append(f"{'decay' if arm == 'ce' else 'scale'} chosen for {arm}: {chosen}")
     findings.notes += [f"as supports part: {line}" for line in parting()]
     return findings
@@ -172,12 +166,9 @@ class _Job:
     shared: _Shared
 
 
-@dataclass(frozen=True)
-class _Result:
-    statistics: Statistics
-    chosen: float
-    parameters: int
-    seconds: float
+def _declared(job: _Job) -> Declared:
+    role, title, _ = ARMS[job.arm]
+    return Declared(job.arm, title, role)
 
 
 def _teacher(lab: Lab, pictures: int) -> nn.Module:
@@ -201,7 +192,7 @@ def _teacher(lab: Lab, pictures: int) -> nn.Module:
     return lab.teacher("dim-pictures", recipe, lambda: perceptron(256), train)
 
 
-def _train(job: _Job) -> _Result:
+def _train(job: _Job) -> Measured:
     """One training for each scale; the best on validation is tested."""
     started, shared, accuracy = time.perf_counter(), job.shared, Accuracy()
     loader_rows = Table(x=job.train.x, labels=job.train.y, teacher=job.teacher)
@@ -219,4 +210,9 @@ def _train(job: _Job) -> _Result:
     _, chosen, student = max(tried, key=lambda trial: trial[0])
     said = said_by(student, shared.test.x, device=shared.device).argmax(-1)
     statistics = accuracy.statistics(said.tolist(), shared.test.y.tolist())
-    return _Result(statistics, chosen, parameters_of(student), time.perf_counter() - started)
+    spent = {
+        "steps": shared.steps * len(SCALES),
+        "trials": len(SCALES),
+        "seconds": time.perf_counter() - started,
+    }
+    return Measured({accuracy.name: (accuracy, statistics)}, spent, parameters_of(student), {"chosen": chosen})

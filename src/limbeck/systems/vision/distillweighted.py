@@ -14,6 +14,7 @@ from limbeck.evaluation.transferability import SCORES, spearman
 from limbeck.models.size import parameters_of
 from limbeck.systems.findings import Findings, Role
 from limbeck.systems.lab import Lab
+from limbeck.systems.measured import Measured
 from limbeck.systems.registry import system
 from limbeck.systems.vision.data import Sizes, image_set
 from limbeck.systems.vision.measures import features_of, right
@@ -21,7 +22,7 @@ from limbeck.systems.vision.models import SHAPES, Shape
 from limbeck.systems.vision.pretrained import Pretrained
 from limbeck.systems.vision.semi_supervised import Labeller, Mixture, few_labels, fixmatch, linear_head
 from limbeck.systems.vision.teachers import image_teacher
-from limbeck.systems.vision.training import Budget, Job, Measured, run_all, trained
+from limbeck.systems.vision.training import Budget, Job, run_all, trained
 from limbeck.systems.vision.zoo import SOURCES, source_data
 
 SOURCE, STUDENT = Shape("resnet", (24, 48, 64)), SHAPES["resnet-student"]

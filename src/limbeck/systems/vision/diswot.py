@@ -15,15 +15,15 @@ from limbeck.evaluation.metrics import Accuracy, Mean
 from limbeck.models.size import parameters_of
 from limbeck.report.plots import scatter
 from limbeck.systems.findings import Findings, Role
-from limbeck.systems.jobs import run_jobs
 from limbeck.systems.lab import Lab
+from limbeck.systems.measured import Measured, measure_all
 from limbeck.systems.registry import system
 from limbeck.systems.vision.architectures import TEACHER, allowed, scores, search, space
 from limbeck.systems.vision.data import Sizes, image_set
 from limbeck.systems.vision.measures import right
 from limbeck.systems.vision.models import Shape
 from limbeck.systems.vision.teachers import image_teacher
-from limbeck.systems.vision.training import Budget, Job, Measured, asked_once, trained
+from limbeck.systems.vision.training import Budget, Job, asked_once, trained
 
 KD = {"name": "logits", "temperature": 4.0, "weight": 0.5}  # this weight and that of relations are not tuned
 RELATIONS = {
@@ -101,10 +101,8 @@ def diswot(
             replace(base, arm=arm, student=found.best, methods=how)
             for arm, how in (("search", (KD,)), ("search+", (KD, RELATIONS)))
         ]
-        trainings: dict[tuple[str, Shape], Measured] = {}
-        for job, result in run_jobs(measured, asked_once(jobs), workers=workers, device=lab.device):
-            trainings[job.arm, job.student] = result
-            lab.say(f"{job.arm} {job.student.widths} x {job.student.depth}, seed {seed}")
+        done = measure_all(lab, jobs, measured, label=_label, workers=workers, ready=asked_once)
+        trainings = {(job.arm, job.student): result for job, result in done.items()}
         _judge(findings, seed, scored, trainings, found.best)
         spent = sum(result.spent["seconds"] for (way, _), result in trainings.items() if way == "kd")
         for arm, seconds in (("search", searched), ("best-kd", spent)):
@@ -125,6 +123,10 @@ def agreement(first: list[float], second: list[float]) -> Statistics:
     """
     signs = [np.sign(np.subtract.outer(side, side)) for side in (first, second)]
     return TAU.of((signs[0] * signs[1]).sum(1) / max(1, len(first) - 1))
+
+
+def _label(job: Job) -> str:
+    return f"{job.arm} {job.student.widths} x {job.student.depth}, seed {job.seed}"
 
 
 def measured(job: Job) -> Measured:

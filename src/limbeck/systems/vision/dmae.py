@@ -14,6 +14,7 @@ from limbeck.models.size import parameters_of
 from limbeck.signals import Signals
 from limbeck.systems.findings import Findings, Role
 from limbeck.systems.lab import Lab
+from limbeck.systems.measured import Measured
 from limbeck.systems.registry import system
 from limbeck.systems.vision.data import Pictures, Sizes, image_set
 from limbeck.systems.vision.masked import (
@@ -28,7 +29,7 @@ from limbeck.systems.vision.masked import (
 from limbeck.systems.vision.measures import right
 from limbeck.systems.vision.models import Classifier, Shape
 from limbeck.systems.vision.pretrained import Pretrained
-from limbeck.systems.vision.training import Budget, Job, Measured, fit_pictures, run_all, train
+from limbeck.systems.vision.training import Budget, Job, fit_pictures, run_all, train
 from limbeck.training.seed import set_seed
 
 TEACHER, STUDENT = Shape("vit", (96,) * 6, patch=8), Shape("vit", (48,) * 4, patch=8)

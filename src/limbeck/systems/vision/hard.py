@@ -14,13 +14,14 @@ from limbeck.methods.hard import HardAugmentation
 from limbeck.models.size import parameters_of
 from limbeck.systems.findings import Findings, Role
 from limbeck.systems.lab import Lab
+from limbeck.systems.measured import Measured
 from limbeck.systems.registry import system
 from limbeck.systems.taught import said_by
 from limbeck.systems.vision.data import DataName, Pictures, Sizes, image_set
 from limbeck.systems.vision.measures import right
 from limbeck.systems.vision.models import SHAPES
 from limbeck.systems.vision.teachers import image_teacher
-from limbeck.systems.vision.training import Budget, Job, Keeper, Measured, run_all, trained
+from limbeck.systems.vision.training import Budget, Job, Keeper, run_all, trained
 
 TEACHER, STUDENT = SHAPES["resnet-teacher"], SHAPES["resnet-student"]
 MOVED, TURNED = "accuracy, moved", "accuracy, rotated"
@@ -60,10 +61,10 @@ def hard(
     ``L = T^2 KL(T(x), S(x)) + T^2 KL(T(x~), S(x~))``, without labels; ``x~`` is by an augmenter whose ranges learn to
     maximise ``KL(T(x~), S(x~)) - KL(T(x), T(x~))``. Arms: KD on the same pictures twice; noise; random shifts of up to
     a fifth of the side, which is what half of the test asks for; the affine maps that HARD starts from; HARD by affine
-    maps, by mixing, without a bound on what the teacher says, and without disagreement. All arms pass as many pictures
-    through both networks. Measured are accuracy on centred, moved and rotated test pictures (the last two together:
-    elsewhere), the agreement with the teacher on moved ones, and the shift that the augmenter has come to, in sides of
-    the picture.
+    maps, by mixing, without a bound on what the teacher says, and without disagreement. All arms pass each batch
+    twice through both networks; those whose augmenter learns pass every second batch once more. Measured are accuracy
+    on centred, moved and rotated test pictures (the last two together: elsewhere), the agreement with the teacher on
+    moved ones, and the shift that the augmenter has come to, in sides of the picture.
 
     The equations are from memory of the paper, whose code was not found: the switch's bounds are ours. Generative
     augmenters, CIFAR-10 and ImageNet are not repeated.
@@ -136,4 +137,7 @@ def measured(job: Job) -> Measured:
     }
     if keeper.method is not None and keeper.method.augmenter.family == "affine":
         columns[SHIFT.name] = (SHIFT, SHIFT.of([keeper.method.augmenter.ranges()["shift"]]))
+    if keeper.method is not None:
+        learning = 1 / keeper.method.every if keeper.method.learn else 0
+        spent = spent | {"passes": spent["steps"] * (2 + learning)}
     return Measured(columns, spent, parameters_of(network))

@@ -14,13 +14,14 @@ from limbeck.methods.logits import LogitDistillation
 from limbeck.models.size import parameters_of
 from limbeck.systems.findings import Findings, Role
 from limbeck.systems.lab import Lab
+from limbeck.systems.measured import Column, Measured
 from limbeck.systems.registry import system
 from limbeck.systems.vision.data import Sizes, image_set
 from limbeck.systems.vision.hybrids import Hybrid, Modular, incubated, keep_stitches, learn, load_entropy
-from limbeck.systems.vision.measures import Column, right
+from limbeck.systems.vision.measures import right
 from limbeck.systems.vision.models import Classifier, Shape
 from limbeck.systems.vision.teachers import image_teacher
-from limbeck.systems.vision.training import Budget, Job, Measured, new_student, run_all, train
+from limbeck.systems.vision.training import Budget, Job, new_student, run_all, train
 from limbeck.training.callbacks import Callback, Progress
 from limbeck.world.views import Shift
 
@@ -137,25 +138,28 @@ def m2mkd(lab: Lab, *, before: int | None = None, steps: int | None = None, work
     return findings
 
 
-def modules(job: ModularJob) -> Modular:
-    """The student's shape with modules that learnt in hybrids, each beside the teacher's hybrid."""
+def modules(job: ModularJob) -> tuple[Modular, dict[str, float]]:
+    """The student's shape with modules that learnt in hybrids, each beside the teacher's hybrid, and what that took."""
     share, meta, teacher = job.way.modules, job.meta, job.teacher
     assert isinstance(meta, Classifier)
     assert isinstance(teacher, Classifier)
     assert share is not None
     student = new_student(job)
     hybrids = [Hybrid(meta, student, stage) for stage in range(len(student.stages))]
-    for stage, hybrid in enumerate(hybrids):
-        methods = [LogitDistillation(weight=share)] if share else []
+    methods = [LogitDistillation(weight=share)] if share else []
+    costs = [
         learn(
             hybrid, job.data.train, job.before, job.seed, teacher=Hybrid(meta, teacher, stage) if share else None,
             methods=methods, label_weight=1 - share, device=job.device,
-        )  # fmt: skip
+        )
+        for stage, hybrid in enumerate(hybrids)
+    ]  # fmt: skip
     if job.way.stitches:
         keep_stitches(student, hybrids)
     shape = job.student
     assert isinstance(shape, Modular)
-    return replace(shape, weights={name: value.detach().cpu() for name, value in student.state_dict().items()})
+    weights = {name: value.detach().cpu() for name, value in student.state_dict().items()}
+    return replace(shape, weights=weights), {name: sum(one[name] for one in costs) for name in costs[0]}
 
 
 class Early(Callback):
@@ -187,8 +191,9 @@ def measured(job: Job) -> Measured:
         assert job.teacher is not None
         network = job.teacher
     else:
-        shape = modules(job) if job.way.modules is not None else job.student
+        shape, before = modules(job) if job.way.modules is not None else (job.student, {})
         network, spent = train(replace(job, student=shape), early)
+        spent = {name: cost + before.get(name, 0.0) for name, cost in spent.items()}
         assert early.found is not None
         columns[EARLY.name] = early.found
         columns[LOAD.name] = LOAD, LOAD.of([load_entropy(network, job.judged_by.at(slice(0, 250)), job.device)])

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from limbeck.evaluation.base import Metric, Statistics
 from limbeck.evaluation.metrics import Accuracy
+from limbeck.systems.measured import Column
 from limbeck.systems.taught import said_by
 from limbeck.systems.vision.data import Pictures
-
-Column = tuple[Metric, Statistics]
 
 
 def right(network: nn.Module, pictures: Pictures, device: str = "cpu") -> Column:

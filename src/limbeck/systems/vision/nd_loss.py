@@ -12,12 +12,13 @@ from limbeck.evaluation.metrics import Accuracy, Mean
 from limbeck.models.size import parameters_of
 from limbeck.systems.findings import Findings, Role
 from limbeck.systems.lab import Lab
+from limbeck.systems.measured import Measured
 from limbeck.systems.registry import system
 from limbeck.systems.vision.data import DataName, Sizes, image_set
 from limbeck.systems.vision.measures import features_of, right
 from limbeck.systems.vision.models import Shape
 from limbeck.systems.vision.teachers import image_teacher
-from limbeck.systems.vision.training import Budget, Job, Measured, run_all, trained
+from limbeck.systems.vision.training import Budget, Job, run_all, trained
 
 TEACHERS = {"small": Shape("resnet", (24, 40, 64)), "large": Shape("resnet", (48, 96, 64))}
 STUDENT = Shape("resnet", (16, 24, 64))

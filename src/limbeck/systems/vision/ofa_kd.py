@@ -12,14 +12,14 @@ from limbeck.evaluation.metrics import Accuracy, Mean
 from limbeck.losses.relations import linear_cka
 from limbeck.models.size import parameters_of
 from limbeck.systems.findings import Findings, Role
-from limbeck.systems.jobs import run_jobs
 from limbeck.systems.lab import Lab
+from limbeck.systems.measured import Measured, measure_all
 from limbeck.systems.registry import system
 from limbeck.systems.vision.data import DataName, Sizes, image_set
 from limbeck.systems.vision.measures import features_of, right
 from limbeck.systems.vision.models import SHAPES
 from limbeck.systems.vision.teachers import image_teacher
-from limbeck.systems.vision.training import RATES, Budget, Job, Measured, asked_once, trained
+from limbeck.systems.vision.training import RATES, Budget, Job, asked_once, trained
 
 TEACHER = SHAPES["resnet-teacher"]
 STUDENTS = {family: SHAPES[f"{family}-student"] for family in RATES}
@@ -81,11 +81,11 @@ def ofa_kd(
                 Job(arm, role, family, seed, shape, mine, budget, teacher, methods, device=lab.device)
                 for arm, (role, _, methods) in ARMS.items()
             )
-    found: dict[tuple[str, int, str], Measured] = {}
-    for done, (job, result) in enumerate(run_jobs(measured, asked_once(jobs), workers=workers, device=lab.device), 1):
-        found[job.arm, job.seed, job.title] = result
-        lab.say(f"{job.arm}, {job.title}, seed {job.seed} ({done} of {len(jobs)})")
-    findings = _gathered(found, lab.seeds)
+    found = measure_all(
+        lab, jobs, measured, label=lambda job: f"{job.arm}, {job.title}, seed {job.seed}", workers=workers,
+        ready=asked_once,
+    )  # fmt: skip
+    findings = _gathered({(job.arm, job.seed, job.title): result for job, result in found.items()}, lab.seeds)
     _claims(findings)
     return findings
 
@@ -101,12 +101,13 @@ def _gathered(found: Mapping[tuple[str, int, str], Measured], seeds: tuple[int, 
             columns = {family: found[arm, seed, family].columns for family in STUDENTS}
             for family in CROSS:
                 findings.add(arm, accuracy, seed, columns[family][accuracy.name][1], column=f"{family} accuracy")
-            both = np.concatenate([columns[family][accuracy.name][1] for family in CROSS])
+            # Both families answer the same pictures: a picture is one item, not two.
+            both = np.mean([columns[family][accuracy.name][1] for family in CROSS], axis=0)
             findings.add(arm, accuracy, seed, both, column=ALL)
             findings.add(arm, accuracy, seed, columns["resnet"][accuracy.name][1], column=SAME)
             if arm == "teacher":
                 continue
-            both = np.concatenate([columns[family][CKA.name][1] for family in CROSS])
+            both = np.mean([columns[family][CKA.name][1] for family in CROSS], axis=0)
             findings.add(arm, CKA, seed, both, column=CKA_CROSS)
             findings.add(arm, CKA, seed, columns["resnet"][CKA.name][1], column=CKA_SAME)
             costs = [found[arm, seed, family].spent for family in STUDENTS]

@@ -17,11 +17,12 @@ from limbeck.batch import Batch
 from limbeck.methods.base import Method, Networks
 from limbeck.methods.find import make_method
 from limbeck.models.size import parameters_of
-from limbeck.systems.findings import Findings, Role
-from limbeck.systems.jobs import run_jobs
+from limbeck.systems import measured
+from limbeck.systems.findings import Arm, Findings, Role
 from limbeck.systems.lab import Lab
+from limbeck.systems.measured import Measured
 from limbeck.systems.vision.data import ImageSet, Pictures
-from limbeck.systems.vision.measures import Column, right
+from limbeck.systems.vision.measures import right
 from limbeck.systems.vision.models import Classifier, Shape
 from limbeck.systems.vision.task import Change, ImageTask, Told, hidden_of
 from limbeck.teachers.base import Teacher
@@ -110,21 +111,6 @@ class Job:
     def make_methods(self) -> list[Method]:
         """New methods by their settings."""
         return [make_method(one) if isinstance(one, Mapping) else one() for one in self.methods]
-
-
-@dataclass(frozen=True, eq=False)
-class Measured:
-    """What a job found.
-
-    Args:
-        columns: Metric and statistics, by column.
-        spent: What it took.
-        parameters: Of the network.
-    """
-
-    columns: Mapping[str, Column]
-    spent: Mapping[str, float]
-    parameters: int
 
 
 def fit_pictures(
@@ -232,29 +218,10 @@ def run_all(
     *,
     run: Callable[[Job], Measured] = run_job,
 ) -> dict[Job, Measured]:
-    """Do all jobs and put what they found into the findings, in the order of the jobs.
-
-    Args:
-        lab: Says how far it is.
-        findings: Get arms, statistics and costs.
-        jobs: What to do; they and what they find go from process to process.
-        workers: Processes; None takes what the machine has.
-        run: Does one.
-    """
-    found: dict[Job, Measured] = {}
-    jobs = asked_once(jobs)
-    for done, (job, result) in enumerate(run_jobs(run, jobs, workers=workers, device=lab.device), 1):
-        found[job] = result
-        took = result.spent.get("seconds", 0.0)
-        lab.say(f"{job.arm}, seed {job.seed}: {took:.0f} s ({done} of {len(jobs)})")
-    for job in jobs:
-        result = found[job]
-        findings.declare(job.arm, role=job.role, title=job.title, parameters=result.parameters)
-        if result.spent:
-            findings.spend(job.arm, job.seed, **result.spent)
-        for column, (metric, statistics) in result.columns.items():
-            findings.add(job.arm, metric, job.seed, statistics, column=column)
-    return found
+    """:func:`limbeck.systems.measured.run_all`; a teacher that several jobs share is asked once."""
+    return measured.run_all(
+        lab, findings, jobs, run, arm=lambda job: Arm(job.arm, job.title, job.role), workers=workers, ready=asked_once
+    )
 
 
 def asked_once(jobs: Sequence[Job]) -> list[Job]:

@@ -10,12 +10,13 @@ from limbeck.evaluation.metrics import Accuracy
 from limbeck.models.size import parameters_of
 from limbeck.systems.findings import Findings, Role
 from limbeck.systems.lab import Lab
+from limbeck.systems.measured import Column, Measured
 from limbeck.systems.registry import system
 from limbeck.systems.vision.data import DataName, Sizes, image_set
-from limbeck.systems.vision.measures import Column, right
+from limbeck.systems.vision.measures import right
 from limbeck.systems.vision.models import SHAPES
 from limbeck.systems.vision.teachers import image_teacher
-from limbeck.systems.vision.training import Budget, Job, Measured, run_all, trained
+from limbeck.systems.vision.training import Budget, Job, run_all, trained
 
 TEACHER, STUDENT = SHAPES["resnet-teacher"], SHAPES["resnet-student"]
 SITES = {"student": "stages.1", "teacher": "stages.1"}
