@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 import transformers
-from transformers import BertForSequenceClassification
+from transformers import (
+    BertForSequenceClassification,
+    BloomConfig,
+    BloomForCausalLM,
+    GPT2Config,
+    GPT2LMHeadModel,
+    MambaConfig,
+    MambaForCausalLM,
+)
 
 from limbeck.distill.cache import cache_teacher
 from limbeck.distill.config import DistillConfig
@@ -16,9 +25,10 @@ from limbeck.distill.models import CLASSES
 from limbeck.distill.prepare import prepare
 from limbeck.distill.run import distill
 from limbeck.distill.task import model_inputs
+from limbeck.errors import LimbeckError
 from limbeck.teachers.store.settings import StoreSettings
 from limbeck.training.callbacks import Callback, Progress
-from tests.distill.toys import MODELS, bert, causal, project, rows, save, write_jsonl
+from tests.distill.toys import MODELS, bert, causal, project, rows, save, tokenizer, write_jsonl
 
 
 def configured(path: Path, *changes: str) -> DistillConfig:
@@ -187,3 +197,47 @@ def test_a_student_of_another_vocabulary_is_refused(tmp_path: Path) -> None:
     save(other, tmp_path / "other")
     with pytest.raises(LimbeckError, match=r"the teacher's vocab_size is \d+, the student's 30"):
         prepare(configured(path, "student=other"))
+
+
+@pytest.mark.parametrize("task", ["sequence-classification", "seq2seq"])
+def test_hidden_states_do_not_depend_on_how_batches_are_filled_up(tmp_path: Path, task: str) -> None:
+    inside = "encoder.block.0" if task == "seq2seq" else "bert.encoder.layer.0"
+    settings = [f"method={{name: hidden, pairs: {{{inside}: {inside}}}}}", "cross_entropy=1"]
+    config = project(tmp_path, task)
+
+    def told(size: int) -> float:
+        ready = prepare(configured(config, *settings, f"batch_size={size}"))
+        ready.task.eval()
+        with torch.no_grad():
+            for parameter in ready.student.parameters():
+                parameter.mul_(1.1)
+            terms = [ready.task(batch)[f"hidden/{inside}"] for batch in ready.splits.val.loader(shuffle=False)]
+        return float(sum(term.total for term in terms) / sum(term.count for term in terms))
+
+    assert told(1) == pytest.approx(told(12), rel=1e-4)
+
+
+def test_own_texts_are_drawn_once_where_gradients_are_accumulated(tmp_path: Path) -> None:
+    config = project(tmp_path)
+    own = ["sampling.share=0.5", "sampling.max_new_tokens=5", "plan.max_steps=3", "plan.epochs=3"]
+    distill(configured(config, *own, "plan.accumulate=4", "batch_size=2"), tmp_path / "run", progress=False)
+    rows_ = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text("utf-8").splitlines()]
+    assert rows_[-1]["step"] == 3
+
+
+def test_packs_that_a_model_would_read_through_are_refused(tmp_path: Path) -> None:
+    config = project(tmp_path)
+    small: dict[str, Any] = {"vocab_size": len(tokenizer()), "hidden_size": 16, "pad_token_id": 0, "bos_token_id": 3}
+    for name, made in (
+        ("gpt2", GPT2LMHeadModel(GPT2Config(n_embd=16, n_head=2, n_layer=2, n_positions=64, **small))),
+        ("bloom", BloomForCausalLM(BloomConfig(n_layer=2, n_head=2, **small))),
+        ("mamba", MambaForCausalLM(MambaConfig(num_hidden_layers=2, state_size=4, **small))),
+    ):
+        save(made, tmp_path / name)
+        of_it = configured(config, f"teacher={name}", f"student={name}", "data.pack=true")
+        if name == "gpt2":
+            assert prepare(of_it).config.data.pack
+            continue
+        with pytest.raises(LimbeckError, match=f"{name}: a .* reads on from one packed row into the next"):
+            prepare(of_it)
+        prepare(configured(config, f"teacher={name}", f"student={name}"))

@@ -22,6 +22,7 @@ from limbeck.distill.models import (
     make_student,
     name_classes,
 )
+from limbeck.distill.packs import check_packs
 from limbeck.distill.sampling import StudentSampler
 from limbeck.distill.splits import Splits, read_splits
 from limbeck.distill.task import EMBEDDING, DistillTask, live_teacher
@@ -75,9 +76,11 @@ def prepare(config: DistillConfig) -> Ready:
     if teacher is not None and not own_tokenizers:
         check_vocabularies(teacher, student, config.task)
     if config.task == "causal-lm":
-        check_causal(student, config.student.name or "the student")
-        if teacher is not None:
-            check_causal(teacher, config.teacher)
+        named = [(config.student.name or "the student", student), (config.teacher, teacher)]
+        for name, model in ((name, model) for name, model in named if model is not None):
+            check_causal(model, name)
+            if config.data.pack:
+                check_packs(model, name)
     if config.task != "image-classification":
         check_lengths(student, splits)
     if config.gradient_checkpointing:

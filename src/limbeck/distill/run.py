@@ -23,6 +23,7 @@ from limbeck.training.clock import MethodClock
 from limbeck.training.loop import fit
 from limbeck.training.resume import FREE
 from limbeck.training.run_folder import RunFolder, environment
+from limbeck.training.trackers import make_accelerator
 from limbeck.training.validation import on_device
 
 
@@ -66,6 +67,8 @@ def distill(
     run.refuse_other(config.asked(), free=[f"plan.{name}" for name in FREE])
     ready = prepare(config)
     run.write_config({**config.asked(), "environment": environment()})
+    accelerator = accelerator or make_accelerator()
+    ready.task.to(accelerator.device)
     before = final_metrics(ready, "test")
     _look_ahead(ready, accelerator)
     callbacks: list[Callback] = [MethodClock()]
@@ -92,13 +95,11 @@ def distill(
     return Distilled(model, metrics, history)
 
 
-def _look_ahead(ready: Ready, accelerator: Accelerator | None) -> None:
+def _look_ahead(ready: Ready, accelerator: Accelerator) -> None:
     """Show a method that asks for it all training data once, where the training will run."""
     method, teacher = ready.task.method, ready.task.teacher
     if method is None or teacher is None or type(method).prepare is Method.prepare:
         return
-    accelerator = accelerator or Accelerator()
-    ready.task.to(accelerator.device)
     loader = ready.splits.train.loader(shuffle=False)
     method.prepare(teacher, (on_device(batch, accelerator) for batch in loader))
 

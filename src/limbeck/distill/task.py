@@ -142,13 +142,15 @@ class DistillTask(Task):
 
     def forward(self, batch: Batch) -> dict[str, Term]:
         """The method's terms, and the cross-entropy where it is weighed or this is an evaluation."""
-        if self.training and self.sampler is not None:
-            batch = self.sampler(batch, self.student)
         return self.judge(batch)[1]
+
+    def draw(self, batch: Batch) -> Batch:
+        """The batch, or one that the student wrote."""
+        return batch if self.sampler is None else self.sampler(batch, self.student)
 
     def counts(self, batch: Batch) -> dict[str, Tensor]:
         """Positions that count, where all terms count positions; else what the forward pass says."""
-        if self.head is None or self.sampler is not None:
+        if self.head is None:
             return super().counts(batch)
         return dict.fromkeys(self.weights, batch["mask"].sum().float())
 

@@ -12,6 +12,7 @@ from limbeck.errors import LimbeckError
 from limbeck.losses.hidden import hidden_cosine, hidden_mse, normalized_l1
 from limbeck.losses.term import Term
 from limbeck.methods.base import Method, Needs
+from limbeck.methods.positions import counted_positions
 from limbeck.signals import Signals
 
 
@@ -63,13 +64,13 @@ class HiddenStateDistillation(Method):
                 self.projections[_key(ours)] = nn.Linear(first.shape[-1], second.shape[-1], bias=False)
 
     def forward(self, student: Signals, teacher: Signals, batch: Batch) -> dict[str, Term]:
-        """One term a pair, over the positions of the student's mask."""
-        return {
-            f"hidden/{ours}": self.distance(
-                self._projected(ours, student.hidden[ours]), teacher.hidden[theirs], mask=student.mask
-            )
-            for ours, theirs in self.pairs.items()
-        }
+        """One term a pair, over the positions that count."""
+        terms = {}
+        for ours, theirs in self.pairs.items():
+            mask = counted_positions(ours, student, batch)
+            states = self._projected(ours, student.hidden[ours])
+            terms[f"hidden/{ours}"] = self.distance(states, teacher.hidden[theirs], mask=mask)
+        return terms
 
     def _projected(self, name: str, hidden: Tensor) -> Tensor:
         key = _key(name)

@@ -11,6 +11,7 @@ from limbeck.batch import Batch
 from limbeck.losses.relations import linear_cka, rkd_angle, rkd_distance, similarity_preserving
 from limbeck.losses.term import Term
 from limbeck.methods.base import Method, Needs
+from limbeck.methods.positions import counted_positions
 from limbeck.signals import Signals
 
 _RELATIONS = {"distance": rkd_distance, "angle": rkd_angle, "similarity": similarity_preserving, "cka": linear_cka}
@@ -20,7 +21,8 @@ class RelationDistillation(Method):
     """Relations among the items of a batch, which need no projection: widths may differ.
 
     Args:
-        student: Path of the student's module that gives features; all axes but the first are one vector an item.
+        student: Path of the student's module that gives features; all axes but the first are one vector an item, in
+            which positions that do not count are 0.
         teacher: Path of the teacher's.
         relation: ``"distance"`` or ``"angle"`` (RKD), ``"similarity"`` (similarity-preserving), or ``"cka"``.
         weight: Of the term.
@@ -53,9 +55,11 @@ class RelationDistillation(Method):
 
     def forward(self, student: Signals, teacher: Signals, batch: Batch) -> dict[str, Term]:
         """One term."""
-        ours, theirs = _vectors(student.hidden[self.sites[0]]), _vectors(teacher.hidden[self.sites[1]])
+        sides = zip((student, teacher), self.sites, strict=True)
+        ours, theirs = (_vectors(said.hidden[site], counted_positions(site, said, batch)) for said, site in sides)
         return {self.term: self.relation(ours, theirs)}
 
 
-def _vectors(hidden: Tensor) -> Tensor:
-    return hidden.flatten(1)
+def _vectors(hidden: Tensor, mask: Tensor | None) -> Tensor:
+    """Positions that do not count are all the same: they are no part of a distance."""
+    return (hidden if mask is None else hidden * mask.unsqueeze(-1)).flatten(1)

@@ -54,6 +54,8 @@ class StepGradient:
         Raises:
             TrainingError: The terms are not those that the weights name, or change between batches.
         """
+        with self.autocast():
+            batches = [self.task.draw(batch) for batch in batches]
         declared = self._declared_counts(batches) if len(batches) > 1 else None
         scales = None if declared is None else self._scales(declared)
         totals, counts = [], []

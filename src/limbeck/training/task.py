@@ -34,6 +34,14 @@ class Task(nn.Module, abc.ABC):
     def forward(self, batch: Batch) -> dict[str, Term]:
         """The named terms of one (micro-)batch."""
 
+    def draw(self, batch: Batch) -> Batch:
+        """What a step learns from in place of a batch: by default the batch itself.
+
+        It is asked once for each batch of a step, before anything is counted, so what is drawn at random here (texts
+        that the student writes, say) is the same for the counts and for the forward pass.
+        """
+        return batch
+
     def counts(self, batch: Batch) -> dict[str, Tensor]:
         """The count of each term, before the forward pass; needed only where gradients are accumulated.
 
