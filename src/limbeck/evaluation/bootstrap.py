@@ -45,7 +45,7 @@ class Comparison:
     Args:
         a: Score of the first system.
         b: Score of the second.
-        difference: ``a - b`` in points, whichever direction is better.
+        difference: ``a - scale * b`` in points, whichever direction is better; the scale is 1 if nothing else is said.
         low: Lower bound of the difference.
         high: Upper bound of the difference.
         p_value: Two-sided: how often a difference at least this large would come up if there were none.
@@ -102,6 +102,7 @@ def paired_bootstrap(
     samples: int = 2000,
     seed: int = 0,
     level: float = 0.95,
+    scale: float = 1.0,
 ) -> Comparison:
     """Compare two systems that were run with the same seeds on the same items.
 
@@ -122,6 +123,8 @@ def paired_bootstrap(
         samples: Resamples to draw.
         seed: Of the resampling, not of the training.
         level: Share of the bootstrap distribution inside the interval.
+        scale: The second system's scores count times this: with 0.2, an error of ``a`` below 0 is at least 80 % less
+            than that of ``b``, and the interval has a fifth of the spread of ``b``.
 
     Raises:
         LimbeckError: The shapes differ, there are no items, or a number is not finite.
@@ -142,10 +145,11 @@ def paired_bootstrap(
             f"paired systems need the same seeds and items: got (seeds, items, k) = {first.shape} and {second.shape}"
         )
     scores_a, scores_b = metric.aggregate(first.sum(axis=1)), metric.aggregate(second.sum(axis=1))
-    difference = float(scores_a.mean() - scores_b.mean())
+    by_seed = scores_a - scale * scores_b
+    difference = float(by_seed.mean())
     random = np.random.default_rng(seed)
     drawn = _resampled(metric, [first, second], samples, random)
-    differences = drawn[:, 0] - drawn[:, 1] + _seed_noise(scores_a - scores_b, samples, random)
+    differences = drawn[:, 0] - scale * drawn[:, 1] + _seed_noise(by_seed, samples, random)
     # Under no difference the distribution is the same one, centred on zero. The observed sample counts too.
     extreme = np.abs(differences - difference) >= abs(difference) - 1e-12
     p_value = (1 + int(extreme.sum())) / (samples + 1)

@@ -20,6 +20,7 @@ class Claim:
         baseline: The arm that it should be better than.
         metric: The column that decides.
         margin: By how many points, in the metric's better direction. ``-3`` means "at most 3 points worse".
+        scale: The baseline's score counts times this: with 0.2 the arm has at least 80 % less of what shall be low.
     """
 
     text: str
@@ -27,6 +28,7 @@ class Claim:
     baseline: str
     metric: str
     margin: float = 0.0
+    scale: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class Judged:
         claim: The statement.
         verdict: *holds* when the whole interval of the advantage lies above the margin, *fails* when none of it
             does, *open* otherwise.
-        comparison: The numbers it rests on, as ``arm - baseline`` whichever direction is better.
+        comparison: The numbers it rests on, as ``arm - scale * baseline`` whichever direction is better.
         advantage: How much better the arm is: the difference, with its sign turned where lower is better.
         low: Lower bound of the advantage.
         high: Upper bound of the advantage.
