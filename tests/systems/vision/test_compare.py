@@ -31,6 +31,8 @@ def test_arms_are_read_and_what_networks_answer_is_filled_in() -> None:
         ("logits:temperature", "expected SETTING=VALUE"),
         ("logits:temperature=hot", "temperature: got 'hot'"),
         ("logits+", "no method ''"),
+        ("logits:temperature=2+logits:temperature=8,weight=0.1", "term 'forward_kl' is of logits and of logits"),
+        ("logits+standardised:method={name: logits}", "term 'forward_kl' is of logits and of standardised"),
     ],
 )
 def test_wrong_arms_are_told(arm: str, told: str) -> None:

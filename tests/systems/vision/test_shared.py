@@ -7,6 +7,7 @@ import io
 import operator
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -22,6 +23,7 @@ from limbeck.methods.find import make_method
 from limbeck.methods.logits import LogitDistillation
 from limbeck.signals import Signals, tap
 from limbeck.systems.lab import Lab
+from limbeck.systems.taught import Taught
 from limbeck.systems.vision.data import Pictures, Sizes, image_set
 from limbeck.systems.vision.models import SHAPES, Shape
 from limbeck.systems.vision.task import ImageTask, Told, hidden_of
@@ -41,6 +43,13 @@ def test_training_splits_differ_from_seed_to_seed_and_the_others_do_not() -> Non
     for split in ("val", "test", "pool"):
         assert torch.equal(getattr(first, split).images, getattr(second, split).images)
     assert first.train.pixels.abs().max() <= 1
+
+
+def test_two_terms_of_one_name_are_refused() -> None:
+    student = TINY.build(12)
+    for make in (lambda methods: ImageTask(student, methods), lambda methods: Taught(student, ("pixels",), methods)):
+        with pytest.raises(LimbeckError, match="'forward_kl' is of logits and of logits"):
+            make([LogitDistillation(), LogitDistillation(temperature=8.0, weight=0.1)])
 
 
 def test_long_tail_and_few_of_each() -> None:
@@ -161,7 +170,8 @@ class Looks(LogitDistillation):
 def test_every_method_looks_at_all_pictures_once_and_in_order() -> None:
     data = image_set(sizes=replace(SMALL, train=300))
     torch.manual_seed(0)
-    train(Job("a", "method", "", 3, TINY, data, Budget(1), TINY.build(12), (Looks, {"name": "logits"}, Looks)))
+    looking = Looks, {"name": "dkd"}, partial(Looks, divergence="reverse_kl")
+    train(Job("a", "method", "", 3, TINY, data, Budget(1), TINY.build(12), looking))
     assert torch.equal(torch.cat(Looks.seen), torch.arange(300).repeat(2))
 
 

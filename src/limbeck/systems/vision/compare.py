@@ -11,6 +11,7 @@ import yaml
 from limbeck.errors import LimbeckError, near_matches
 from limbeck.evaluation.metrics import Accuracy
 from limbeck.methods.find import make_method, named_methods, settings_of
+from limbeck.methods.terms import joint_weights
 from limbeck.systems.findings import Findings
 from limbeck.systems.lab import Lab
 from limbeck.systems.vision.data import DataName, ImageSet, Sizes, image_set
@@ -34,13 +35,19 @@ def parse_arm(text: str, classes: int) -> list[Settings]:
         classes: How many there are.
 
     Raises:
-        LimbeckError: A method or a setting is unknown, or has a value that is not possible.
+        LimbeckError: A method or a setting is unknown, or has a value that is not possible, or two methods have a
+            term of the same name.
 
     Example:
         >>> parse_arm("logits:temperature=2+nd:weight=0.5", classes=3)[1]["classes"]
         3
     """
-    return [_parse_method(part, classes) for part in text.split("+")]
+    settings = [_parse_method(part, classes) for part in text.split("+")]
+    try:
+        joint_weights([make_method(one) for one in settings], {"labels": 1.0})
+    except LimbeckError as error:
+        raise LimbeckError(f"{text!r}: {error}") from None
+    return settings
 
 
 def _parse_method(text: str, classes: int) -> Settings:
@@ -59,9 +66,7 @@ def _parse_method(text: str, classes: int) -> Settings:
             settings[key] = yaml.safe_load(value)
         except yaml.YAMLError:
             raise LimbeckError(f"{text!r}: {key}: got {value!r}, which is no YAML value") from None
-    made = {"name": name, **settings}
-    make_method(made)
-    return made
+    return {"name": name, **settings}
 
 
 def compare(
