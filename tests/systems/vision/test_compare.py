@@ -40,6 +40,15 @@ def test_wrong_arms_are_told(arm: str, told: str) -> None:
         parse_arm(arm, classes=7)
 
 
+def test_without_a_weight_labels_have_no_arm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LIMBECK_CACHE", str(tmp_path / "cache"))
+    asked = ["compare", "logits", "dkd", "--labels", "0", "--scale", "smoke", "--workers", "1", "--device", "cpu"]
+    assert execute([*asked, "--out", str(tmp_path / "run")]) == 0
+    findings = Findings.load(tmp_path / "run")
+    assert list(findings.arms) == ["teacher", "logits", "dkd"]
+    assert findings.claims == []
+
+
 def test_every_arm_gets_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import operator
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
@@ -18,6 +19,7 @@ from PIL import Image
 from torch import Tensor
 
 from limbeck.batch import Batch
+from limbeck.cli.app import execute
 from limbeck.errors import LimbeckError
 from limbeck.methods.find import make_method
 from limbeck.methods.logits import LogitDistillation
@@ -57,6 +59,15 @@ def test_long_tail_and_few_of_each() -> None:
     pictures = Pictures(torch.zeros(300, 3, 32, 32, dtype=torch.uint8), labels)
     assert pictures.long_tailed(25.0, 3).labels.bincount().tolist() == [100, 20, 4]
     assert pictures.per_class(4).labels.bincount().tolist() == [4, 4, 4]
+    for asked, told in ((101, "class 0 has 100 pictures, 101 are asked for"), (0, "got 0, expected 1 or more")):
+        with pytest.raises(LimbeckError, match=told):
+            pictures.per_class(asked)
+    with pytest.raises(LimbeckError, match="class 0 has 100 pictures, 110 are asked for"):
+        pictures.per_class(10, start=100)
+    with pytest.raises(LimbeckError, match="class 1 has 0 pictures"):
+        pictures.at(labels != 1).per_class(4)
+    with pytest.raises(LimbeckError, match="class 1 has 0 pictures"):
+        pictures.at(labels != 1).long_tailed(25.0, 3)
     batch = next(iter(pictures.batches(7)))
     assert torch.equal(labels[batch["row"]], batch["labels"])
     turned = replace(pictures, labels=labels).shifted("inverted")
@@ -173,6 +184,26 @@ def test_every_method_looks_at_all_pictures_once_and_in_order() -> None:
     looking = Looks, {"name": "dkd"}, partial(Looks, divergence="reverse_kl")
     train(Job("a", "method", "", 3, TINY, data, Budget(1), TINY.build(12), looking))
     assert torch.equal(torch.cat(Looks.seen), torch.arange(300).repeat(2))
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("run dmae --labels 40", r"--labels 40, in 5 draws: class \d has \d+ pictures, 200 are asked for"),
+        ("run dmae --labels 0", "--labels 0, in 5 draws: got 0"),
+        ("run talking-models --labels 2600", r"--labels: class \d has \d+ pictures, 2600 are asked for"),
+        ("run distillweighted --labels 100", r"--labels: class \d has \d+ pictures, 100 are asked for"),
+        ("run distillweighted --unlabelled 12 --labels 4", r"--labels: class \d has \d pictures, 4 are asked for"),
+        ("run trg --factor 0.5", "factor: got 0.5, expected 1 or more"),
+    ],
+)
+def test_more_pictures_than_there_are_is_said_before_anything_is_trained(
+    line: str, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("LIMBECK_CACHE", str(tmp_path / "cache"))
+    assert execute([*line.split(), "--scale", "smoke", "--device", "cpu", "--out", str(tmp_path / "run")]) == 2
+    assert re.search(told, " ".join(capsys.readouterr().err.split()))
+    assert not (tmp_path / "cache").exists()
 
 
 def test_teachers_are_kept_by_all_that_made_them(tmp_path: Path) -> None:

@@ -90,7 +90,7 @@ def compare(
         data_dir: Where real ones lie.
         teacher: The family of the teacher.
         students: Families of the students.
-        label_weight: Of the labels, in every arm.
+        label_weight: Of the labels, in every arm; at 0 there is no arm of labels alone, and so no claim.
         steps: Of a student's training; by default what the scale says.
         workers: Processes; None takes what the machine has.
 
@@ -109,6 +109,8 @@ def compare(
     asked = {arm: parse_arm(arm, len(pool.classes)) for arm in dict.fromkeys(arms)}
     long = Budget(lab.pick(smoke=4, default=800, full=6000), lr=2e-3)
     network = image_teacher(lab, SHAPES[f"{teacher}-teacher"], pool, long)
+    # Without a weight of theirs, labels alone teach nothing.
+    everyone = {"labels": [], **asked} if label_weight else asked
     findings, jobs = Findings(), []
     for seed in lab.seeds:
         mine: ImageSet = image_set(data, sizes, seed=seed, data_dir=data_dir).without_pool()
@@ -116,7 +118,7 @@ def compare(
         jobs.append(Job("teacher", "teacher", title, seed, shape, mine, long, network, device=lab.device))
         for family in students:
             budget = Budget(steps or lab.pick(smoke=4, default=400, full=4000), lr=RATES[family])
-            for arm, methods in {"labels": [], **asked}.items():
+            for arm, methods in everyone.items():
                 jobs.append(
                     Job(
                         _name(arm, family, students), "method" if methods else "baseline",
@@ -125,7 +127,7 @@ def compare(
                     )
                 )  # fmt: skip
     run_all(lab, findings, jobs, workers)
-    for family in students:
+    for family in students if label_weight else ():
         labels = _name("labels", family, students)
         for arm in asked:
             name = _name(arm, family, students)

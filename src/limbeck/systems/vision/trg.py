@@ -11,7 +11,7 @@ from limbeck.models.size import parameters_of
 from limbeck.systems.findings import Findings, Role
 from limbeck.systems.lab import Lab
 from limbeck.systems.registry import system
-from limbeck.systems.vision.data import DataName, Sizes, image_set
+from limbeck.systems.vision.data import DataName, ImageSet, Sizes, image_set
 from limbeck.systems.vision.measures import Column, right
 from limbeck.systems.vision.models import SHAPES
 from limbeck.systems.vision.teachers import image_teacher
@@ -80,12 +80,13 @@ def trg(
     long = Budget(lab.pick(smoke=4, default=800, full=8000), lr=2e-3)
     findings, jobs = Findings(), []
     pool = image_set(data, replace(sizes, train=1), data_dir=data_dir)
+    # Before anything is trained: the factor may not be possible, or a class without pictures.
+    parts = {
+        seed: tailed_and_even(image_set(data, sizes, seed=seed, data_dir=data_dir).without_pool(), factor)
+        for seed in lab.seeds
+    }
     teacher = image_teacher(lab, TEACHER, pool, long)
-    for seed in lab.seeds:
-        mine = image_set(data, sizes, seed=seed, data_dir=data_dir).without_pool()
-        classes = len(mine.classes)
-        tailed = replace(mine, train=mine.train.long_tailed(factor, classes))
-        even = replace(mine, train=mine.train.per_class(round(len(tailed.train) / classes)))
+    for seed, (tailed, even) in parts.items():
         jobs.append(Job("teacher", "teacher", "the teacher", seed, TEACHER, tailed, budget, teacher, device=lab.device))
         for arm, (role, title, methods) in ARMS.items():
             jobs.append(Job(arm, role, title, seed, STUDENT, tailed, budget, teacher, methods, device=lab.device))
@@ -99,6 +100,14 @@ def trg(
     run_all(lab, findings, jobs, workers, run=measured)
     _claims(findings)
     return findings
+
+
+def tailed_and_even(data: ImageSet, factor: float) -> tuple[ImageSet, ImageSet]:
+    """The same data with long-tailed training pictures, and with about as many of which all classes have the same."""
+    classes = len(data.classes)
+    tailed = data.train.long_tailed(factor, classes)
+    even = data.train.per_class(round(len(tailed) / classes))
+    return replace(data, train=tailed), replace(data, train=even)
 
 
 def _claims(findings: Findings) -> None:
