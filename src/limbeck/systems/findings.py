@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,14 +12,12 @@ import numpy as np
 from limbeck.errors import LimbeckError, near_matches
 from limbeck.evaluation.base import Metric, Statistics
 from limbeck.evaluation.bootstrap import Comparison, Interval, interval, paired_bootstrap
-from limbeck.files import write_atomically
 from limbeck.systems.claims import Claim, Judged, judge
 
 Role = Literal["teacher", "baseline", "method", "ablation"]
 ClaimRow = tuple[str, str, str, str] | tuple[str, str, str, str, float]
 """A claim as a row of a table: text, arm, baseline, metric and, where it is not 0, margin."""
 
-_FORMAT = 1
 _BUDGET_TOLERANCE = 0.01
 
 
@@ -259,71 +255,26 @@ class Findings:
 
     def to_json(self) -> dict[str, Any]:
         """Everything but the statistics: definitions, costs, scores with intervals, and verdicts."""
-        measured = {column: [arm for arm in self.arms if self.seeds(arm, column)] for column in self.metrics}
-        return {
-            **self._definitions(),
-            "unequal_budgets": self.unequal_budgets(),
-            "scores": {
-                column: {arm: dataclasses.asdict(self.interval(arm, column)) for arm in arms}
-                for column, arms in measured.items()
-            },
-            "scores_by_seed": {
-                column: {arm: self._by_seed(arm, column) for arm in arms} for column, arms in measured.items()
-            },
-            "verdicts": [
-                {"text": judged.claim.text, "verdict": judged.verdict, **dataclasses.asdict(judged.comparison)}
-                for judged in self.verdicts()
-            ],
-        }
+        from limbeck.systems.findings_files import to_json
+
+        return to_json(self)
 
     def save(self, folder: Path) -> None:
         """Write ``metrics.json`` (to be read) and ``statistics.safetensors`` (to be compared with) into a folder."""
-        from safetensors.numpy import save
+        from limbeck.systems.findings_files import save
 
-        folder.mkdir(parents=True, exist_ok=True)
-        named = {json.dumps(key): rows for key, rows in self._statistics.items()}
-        write_atomically(folder / "statistics.safetensors", save(named))
-        # First what cannot fail: a claim about something that was not measured must not cost an hour's results.
-        for written in (self._definitions, self.to_json):
-            text = json.dumps(written(), indent=2, ensure_ascii=False, allow_nan=False)
-            write_atomically(folder / "metrics.json", f"{text}\n")
+        save(self, folder)
 
-    @classmethod
-    def load(cls, folder: Path) -> Findings:
+    @staticmethod
+    def load(folder: Path) -> Findings:
         """Read what :meth:`save` wrote; the two are equal.
 
         Raises:
             LimbeckError: A file is missing or is not what :meth:`save` writes.
         """
-        from safetensors import SafetensorError
-        from safetensors.numpy import load
+        from limbeck.systems.findings_files import load
 
-        try:
-            written = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
-            tensors = load((folder / "statistics.safetensors").read_bytes())
-            if written["format"] != _FORMAT:
-                raise LimbeckError(f"{folder}: findings of format {written['format']}; this version reads {_FORMAT}")
-            metrics = {
-                column: Metric.from_json({name: value for name, value in settings.items() if name != "signature"})
-                for column, settings in written["metrics"].items()
-            }
-            return cls(
-                system=written["system"],
-                arms={arm["name"]: Arm(**arm) for arm in written["arms"]},
-                metrics=metrics,
-                claims=[Claim(**claim) for claim in written["claims"]],
-                notes=written["notes"],
-                spent={
-                    arm: {int(seed): costs for seed, costs in runs.items()} for arm, runs in written["spent"].items()
-                },
-                samples=written["samples"],
-                level=written["level"],
-                _statistics={_key(name): rows for name, rows in tensors.items()},
-            )
-        except FileNotFoundError as error:
-            raise LimbeckError(f"no findings in {folder}: {error.filename} is missing") from None
-        except (KeyError, TypeError, ValueError, SafetensorError) as error:
-            raise LimbeckError(f"{folder} holds no readable findings: {type(error).__name__}: {error}") from None
+        return load(folder)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Findings):
@@ -341,29 +292,3 @@ class Findings:
         if name not in self.arms:
             raise LimbeckError(f"no arm {name!r} is declared; {near_matches(name, self.arms)}")
         return self.arms[name]
-
-    def _definitions(self) -> dict[str, Any]:
-        return {
-            "format": _FORMAT,
-            "system": self.system,
-            "samples": self.samples,
-            "level": self.level,
-            "arms": [dataclasses.asdict(arm) for arm in self.arms.values()],
-            "metrics": {
-                column: {**metric.to_json(), "signature": metric.signature} for column, metric in self.metrics.items()
-            },
-            "claims": [dataclasses.asdict(claim) for claim in self.claims],
-            "notes": self.notes,
-            "spent": {
-                arm: {str(seed): costs for seed, costs in sorted(runs.items())} for arm, runs in self.spent.items()
-            },
-        }
-
-    def _by_seed(self, arm: str, column: str) -> dict[str, float]:
-        scores = self.metrics[column].aggregate(self.statistics(arm, column).sum(axis=1))
-        return {str(seed): float(score) for seed, score in zip(self.seeds(arm, column), scores, strict=True)}
-
-
-def _key(written: str) -> tuple[str, str, int]:
-    arm, column, seed = json.loads(written)
-    return str(arm), str(column), int(seed)
