@@ -16,7 +16,7 @@ from docs.hooks.pages import CONFIGURATION, SOURCE, generated_pages, verdicts
 
 from limbeck.cli.app import VERBS
 from limbeck.settings import Settings
-from limbeck.systems.registry import cards
+from limbeck.systems.cards import cards
 from limbeck.systems.translation.config import TranslatorConfig
 
 ROOT = Path(__file__).parents[1]

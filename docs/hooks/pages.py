@@ -15,7 +15,7 @@ import typer.cli
 import typer.main
 
 from limbeck.cli.app import VERBS
-from limbeck.systems.registry import Card, cards
+from limbeck.systems.cards import Card, cards
 
 ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "src" / "limbeck"

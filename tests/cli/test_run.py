@@ -144,7 +144,7 @@ def test_cp_then_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
 
 
 def test_ls(capsys: pytest.CaptureFixture[str]) -> None:
-    from limbeck.systems.registry import cards
+    from limbeck.systems.cards import cards
 
     assert execute(["ls", "--plain"]) == 0
     assert capsys.readouterr().out.split() == list(cards())

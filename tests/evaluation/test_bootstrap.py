@@ -47,6 +47,15 @@ def test_seeds_without_item_noise_give_student_intervals() -> None:
     assert found.high == pytest.approx(10 + half, rel=0.03)
 
 
+def test_a_scaled_baseline_is_one_whose_items_are_scaled() -> None:
+    a, b = np.random.default_rng(3).normal(3.0, 1.0, size=(2, 3, 60))
+    found = paired_bootstrap(MEAN, counted(a), counted(b), scale=0.2)
+    scaled = paired_bootstrap(MEAN, counted(a), counted(0.2 * b))
+    assert found.b == pytest.approx(b.mean())
+    for name in ("difference", "low", "high", "p_value"):
+        assert getattr(found, name) == pytest.approx(getattr(scaled, name))
+
+
 def test_one_seed_is_items_only() -> None:
     values = counted(np.random.default_rng(0).normal(size=80))
     assert interval(MEAN, values) == interval(MEAN, values[None])

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 from sacrebleu.metrics.bleu import BLEU as SacreBLEU
 from sacrebleu.metrics.chrf import CHRF as SacreCHRF
 from sacrebleu.metrics.ter import TER as SacreTER
 
+import limbeck.evaluation
 from limbeck.errors import LimbeckError
 from limbeck.evaluation.metrics import BLEU, TER, Accuracy, ChrF, Mean, Metric, TextMetric
 
@@ -107,3 +111,14 @@ def test_json_round_trip(metric: Metric) -> None:
 def test_unknown_metric_in_json() -> None:
     with pytest.raises(LimbeckError, match=r"unknown metric 'Blue'.*BLEU"):
         Metric.from_json({"metric": "Blue"})
+
+
+def test_a_file_put_beside_the_others_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = "from limbeck.evaluation.metrics import Accuracy", "", "class Put(Accuracy):", "    pass", ""
+    (tmp_path / "put_beside.py").write_text("\n".join(lines), encoding="utf-8")
+    monkeypatch.setattr(limbeck.evaluation, "__path__", [*limbeck.evaluation.__path__, str(tmp_path)])
+    try:
+        assert type(Metric.from_json({"metric": "Put"})).__module__ == "limbeck.evaluation.put_beside"
+    finally:
+        Metric._known.pop("Put", None)
+        sys.modules.pop("limbeck.evaluation.put_beside", None)

@@ -16,8 +16,8 @@ from limbeck.report.axes import Axis
 from limbeck.report.curves import panels, styles
 from limbeck.report.gallery import render, write
 from limbeck.report.runs import read_run, read_runs
+from limbeck.systems.cards import Card
 from limbeck.systems.findings import Findings
-from limbeck.systems.registry import Card
 from tests.report.toys import SCORE, findings, write_log, write_run, write_training
 
 HOSTILE = "</title></style><script>alert(1)</script><img src=x onerror=\"alert('2')\">"

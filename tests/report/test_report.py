@@ -6,11 +6,12 @@ from io import StringIO
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 from rich.console import Console
 
 from limbeck.evaluation.metrics import Accuracy, Mean
-from limbeck.report import plots, tables
+from limbeck.report import bars, plots, tables
 from limbeck.systems.findings import Findings
 
 
@@ -41,6 +42,30 @@ def test_scores() -> None:
     assert grid.rows[0][3] == "-"
     interval = found().interval("kd", "accuracy")
     assert grid.rows[2][2] == f"{interval.value:.1f} [{interval.low:.1f}, {interval.high:.1f}]"
+
+
+def test_small_differences_show_on_which_side_of_the_margin_they_lie() -> None:
+    small = Findings("small", samples=200)
+    loss = Mean("loss", lower_is_better=True)
+    for arm, shift in (("one", 0.0), ("other", 0.0012)):
+        small.declare(arm, role="method")
+        small.add(arm, loss, 1, loss.of(np.linspace(0, 0.01, 40) + shift))
+    small.claim("it is no worse", arm="other", baseline="one", metric="loss", margin=-0.005)
+    assert tables.claims(small).rows[0][2] == "-0.0012 [-0.0012, -0.0012]"
+    assert next(bars.claims(small)).numbers == "-0.0012 [-0.0012, -0.0012]"
+
+
+@pytest.mark.parametrize(
+    ("numbers", "margin", "shown"),
+    [
+        ((12.3, 10.0, 15.0), 0.0, "+12.30 [+10.00, +15.00]"),
+        ((-0.001, -0.5, 0.4), 0.0, "+0.00 [-0.50, +0.40]"),
+        ((0.0, 0.0, 0.0), 0.0, "+0.00 [+0.00, +0.00]"),
+        ((0.021, 0.012, 0.03), 0.0, "+0.021 [+0.012, +0.030]"),
+    ],
+)
+def test_digits_of_a_difference(numbers: tuple[float, float, float], margin: float, shown: str) -> None:
+    assert tables.difference(*numbers, margin=margin) == shown
 
 
 def test_claims_show_misses_like_hits() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from limbeck.errors import LimbeckError
-from limbeck.systems.registry import Option, cards, find, load, read_cards, system
+from limbeck.systems.cards import ARGUMENTS, Option, cards, find, read_cards
+from limbeck.systems.registry import load, system
 
 TOY = '''
 """A module."""
@@ -72,7 +74,7 @@ def test_catalogue_is_sound_and_light() -> None:
         assert slug == card.slug
         assert card.description, f"{slug} has no docstring"
         assert all(option.annotation and option.default for option in card.options)
-    code = "import sys; from limbeck.systems.registry import cards; cards(); print('torch' in sys.modules)"
+    code = "import sys; from limbeck.systems.cards import cards; cards(); print('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "False\n"
 
 
@@ -129,3 +131,8 @@ def test_a_file_may_import_its_neighbours(tmp_path: Path) -> None:
     source = TOY.replace("steps: int = 10", "steps: int = STEPS")
     path = written(tmp_path, source.replace("from typing", "from limbeck_test_neighbour import STEPS\nfrom typing"))
     assert load(str(path)).defaults()["steps"] == 77
+
+
+def test_cards_have_what_the_decorator_takes() -> None:
+    taken = inspect.signature(system).parameters.items()
+    assert {name: parameter.default is parameter.empty for name, parameter in taken} == ARGUMENTS

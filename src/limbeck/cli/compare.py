@@ -25,7 +25,9 @@ def compare(
     data_dir: Annotated[str, typer.Option(help="The folder of real data.", show_default=False)] = "",
     teacher: Annotated[str, typer.Option(help="The family of the teacher: resnet, vit or mixer.")] = "resnet",
     student: Annotated[str, typer.Option(help="That of the student; several with commas between.")] = "resnet",
-    labels: Annotated[float, typer.Option(min=0, help="Weight of the labels, in every arm.")] = 1.0,
+    labels: Annotated[
+        float, typer.Option(min=0, help="Weight of the labels, in every arm; at 0 none learns from them alone.")
+    ] = 1.0,
     steps: Annotated[int | None, typer.Option(min=1, help="Of every arm.", show_default=False)] = None,
     seeds: Annotated[int, typer.Option(min=1, help="How many trainings of every arm.")] = 1,
     seed: Annotated[int, typer.Option(min=0, help="The first seed; the others count up from it.")] = 1,

@@ -19,7 +19,7 @@ def cp(
     force: Annotated[bool, typer.Option("--force", help="Overwrite a file that is there.")] = False,
 ) -> None:
     """Copy a system's file, to be edited and run."""
-    from limbeck.systems.registry import find
+    from limbeck.systems.cards import find
 
     card = find(system)
     target = to / card.path.name if to.is_dir() else to

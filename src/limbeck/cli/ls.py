@@ -17,7 +17,7 @@ def ls(
     plain: Annotated[bool, typer.Option("--plain", help="Slugs alone, one a line.")] = False,
 ) -> None:
     """List the systems of the catalogue."""
-    from limbeck.systems.registry import cards
+    from limbeck.systems.cards import cards
 
     known = list(cards().values())
     domains = sorted({card.domain for card in known})

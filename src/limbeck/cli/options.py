@@ -10,7 +10,8 @@ from limbeck.errors import LimbeckError, near_matches
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from limbeck.systems.registry import Card, System
+    from limbeck.systems.cards import Card
+    from limbeck.systems.registry import System
 
 
 def options_table(card: Card) -> Table:

@@ -31,7 +31,7 @@ def report(
 
     from limbeck.report import gallery
     from limbeck.report.runs import read_runs
-    from limbeck.systems.registry import cards
+    from limbeck.systems.cards import cards
 
     found = read_runs(runs, lambda line: typer.echo(f"warning: {line}", err=True))
     gallery.write(found, out, cards())

@@ -106,7 +106,7 @@ def _help(context: typer.Context, system: str) -> None:
     if system:
         from limbeck.cli.console import console
         from limbeck.cli.options import options_table
-        from limbeck.systems.registry import find
+        from limbeck.systems.cards import find
 
         console().print(options_table(find(system)))
     raise typer.Exit(0 if context.params["show_help"] else 2)

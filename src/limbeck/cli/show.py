@@ -16,7 +16,7 @@ def show(
     """Show a system's card: paper, claim, description and options."""
     from limbeck.cli.console import console
     from limbeck.cli.options import options_table
-    from limbeck.systems.registry import find
+    from limbeck.systems.cards import find
 
     card = find(system)
     out = console()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
 from typing import Any, Literal
 
 import torch
@@ -17,6 +16,7 @@ from limbeck.losses.divergence import forward_kl
 from limbeck.losses.linear_terms import linear_terms
 from limbeck.losses.term import Term
 from limbeck.methods.base import Method
+from limbeck.methods.terms import joint_weights
 from limbeck.models.heads import Head
 from limbeck.signals import LinearLogits, Signals, SparseLogits, tap
 from limbeck.teachers.base import Teacher
@@ -29,6 +29,9 @@ EMBEDDING: Literal["embedding"] = "embedding"
 
 OF_WHOLE: tuple[TaskName, ...] = ("sequence-classification", "image-classification", "embedding")
 """Tasks with one answer for a whole example, so that no mask says which positions count."""
+
+MEASURED = ("accuracy", "kl", "agreement")
+"""What is reported of held-out data beside the terms."""
 
 INPUTS = ("input_ids", "attention_mask", "position_ids", "pixel_values")
 """Columns of a batch that every model is called with."""
@@ -121,6 +124,9 @@ class DistillTask(Task):
         sampler: Lets the student write some of the batches.
         head: Of a causal-lm student whose logits shall be made a chunk of positions at a time; the method, if any, is
             positionwise.
+
+    Raises:
+        LimbeckError: The method has a term of the same name as one of the task's.
     """
 
     def __init__(
@@ -134,8 +140,8 @@ class DistillTask(Task):
         sampler: StudentSampler | None = None,
         head: Head | None = None,
     ) -> None:
-        weights: Mapping[str, float] = {} if method is None else method.weights
-        super().__init__({**weights, **({"cross_entropy": cross_entropy} if cross_entropy else {})})
+        own = {"cross_entropy": cross_entropy, **dict.fromkeys(MEASURED, 0.0)}
+        super().__init__(joint_weights([] if method is None else [method], own))
         self.name = name
         self.student, self.teacher, self.method, self.sampler = student, teacher, method, sampler
         self.head = head

@@ -5,12 +5,14 @@ from __future__ import annotations
 import abc
 import dataclasses
 import importlib
+import pkgutil
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+import limbeck.evaluation
 from limbeck.errors import LimbeckError
 
 Statistics = NDArray[np.float64]
@@ -84,14 +86,9 @@ class Metric(abc.ABC):
             for name, value in written.items()
             if name != "metric"
         }
-        for module in (
-            "ambiguity",
-            "meteor",
-            "metrics",
-            "modes",
-            "perplexity",
-        ):  # where the library's own register themselves
-            importlib.import_module(f"limbeck.evaluation.{module}")
+        # Importing a module registers its metrics.
+        for module in pkgutil.iter_modules(limbeck.evaluation.__path__, f"{limbeck.evaluation.__name__}."):
+            importlib.import_module(module.name)
         try:
             return Metric._known[written["metric"]](**settings)
         except KeyError:

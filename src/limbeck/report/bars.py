@@ -92,9 +92,9 @@ def claims(findings: Findings) -> Iterator[ClaimView]:
 
 def _claim(findings: Findings, judged: Judged, axis: Axis) -> ClaimView:
     claim = judged.claim
-    arm, baseline = findings.arms[claim.arm].title, findings.arms[claim.baseline].title
+    arm, baseline = tables.compared(findings, claim)
     needed = f"more than {claim.margin:g}"
-    numbers = f"{judged.advantage:+.2f} [{judged.low:+.2f}, {judged.high:+.2f}]"
+    numbers = tables.difference(judged.advantage, judged.low, judged.high, margin=claim.margin)
     return ClaimView(
         text=claim.text,
         verdict=judged.verdict,

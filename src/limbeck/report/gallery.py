@@ -15,9 +15,9 @@ from limbeck.files import write_atomically
 from limbeck.report import bars, curves, tables
 from limbeck.report.runs import Run
 from limbeck.report.tables import Grid
+from limbeck.systems.cards import Card
 from limbeck.systems.claims import Verdict
 from limbeck.systems.findings import Arm, Findings
-from limbeck.systems.registry import Card
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ from limbeck.evaluation.bootstrap import Interval
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from limbeck.systems.claims import Claim
     from limbeck.systems.findings import Findings
 
 _COLOURS = {"holds": "green", "fails": "red", "open": "yellow"}
@@ -98,17 +100,23 @@ def budgets(findings: Findings) -> Grid:
     return Grid("Budgets", header, tuple(rows))
 
 
+def compared(findings: Findings, claim: Claim) -> tuple[str, str]:
+    """What a claim sets against one another: the arm's title, and the baseline's with the share that counts."""
+    baseline = findings.arms[claim.baseline].title
+    return findings.arms[claim.arm].title, baseline if claim.scale == 1 else f"{claim.scale:g} of {baseline}"
+
+
 def claims(findings: Findings) -> Grid:
     """Every claim with its verdict and the numbers that it rests on; misses stand where hits stand."""
     rows = []
     for judged in findings.verdicts():
         claim = judged.claim
-        arms = f"{findings.arms[claim.arm].title} vs {findings.arms[claim.baseline].title}"
+        arms = " vs ".join(compared(findings, claim))
         rows.append(
             (
                 f"{claim.text} ({arms}, {claim.metric})",
                 judged.verdict,
-                f"{judged.advantage:+.2f} [{judged.low:+.2f}, {judged.high:+.2f}]",
+                difference(judged.advantage, judged.low, judged.high, margin=claim.margin),
                 f"> {claim.margin:g}",
             )
         )
@@ -160,6 +168,28 @@ def estimate(interval: Interval) -> str:
     """
     digits = 1 if max(abs(interval.low), abs(interval.high)) >= 10 else 3
     return f"{interval.value:.{digits}f} [{interval.low:.{digits}f}, {interval.high:.{digits}f}]"
+
+
+def difference(value: float, low: float, high: float, *, margin: float = 0.0) -> str:
+    """A difference with its interval, to two digits of the largest of them or of the margin, if that is smaller.
+
+    Args:
+        value: The difference.
+        low: Lower bound.
+        high: Upper bound.
+        margin: What it is held against.
+
+    Example:
+        >>> difference(3.456, -1.2, 8.1)
+        '+3.46 [-1.20, +8.10]'
+        >>> difference(-0.0031, -0.0102, 0.0041, margin=-0.005)
+        '-0.0031 [-0.0102, +0.0041]'
+    """
+    largest = max(abs(value), abs(low), abs(high))
+    scale = min((size for size in (largest, abs(margin)) if size > 0), default=1.0)
+    digits = min(max(2, 1 - math.floor(math.log10(scale))), 6)
+    # Without a sign that only rounding has left of zero.
+    return f"{value:+z.{digits}f} [{low:+z.{digits}f}, {high:+z.{digits}f}]"
 
 
 def p_value(p: float) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,14 +12,12 @@ import numpy as np
 from limbeck.errors import LimbeckError, near_matches
 from limbeck.evaluation.base import Metric, Statistics
 from limbeck.evaluation.bootstrap import Comparison, Interval, interval, paired_bootstrap
-from limbeck.files import write_atomically
 from limbeck.systems.claims import Claim, Judged, judge
 
 Role = Literal["teacher", "baseline", "method", "ablation"]
-ClaimRow = tuple[str, str, str, str] | tuple[str, str, str, str, float]
-"""A claim as a row of a table: text, arm, baseline, metric and, where it is not 0, margin."""
+ClaimRow = tuple[str, str, str, str] | tuple[str, str, str, str, float] | tuple[str, str, str, str, float, float]
+"""A claim as a row of a table: text, arm, baseline, metric and, where they are not 0 and 1, margin and scale."""
 
-_FORMAT = 1
 _BUDGET_TOLERANCE = 0.01
 
 
@@ -139,7 +135,9 @@ class Findings:
         if seconds is not None:
             costs["seconds"] = float(seconds)
 
-    def claim(self, text: str, *, arm: str, baseline: str, metric: str, margin: float = 0.0) -> None:
+    def claim(
+        self, text: str, *, arm: str, baseline: str, metric: str, margin: float = 0.0, scale: float = 1.0
+    ) -> None:
         """State what should come out; see :class:`~limbeck.systems.claims.Claim`.
 
         Raises:
@@ -147,13 +145,13 @@ class Findings:
         """
         self._arm(arm)
         self._arm(baseline)
-        self.claims.append(Claim(text, arm, baseline, metric, margin))
+        self.claims.append(Claim(text, arm, baseline, metric, margin, scale))
 
     def claim_all(self, *rows: ClaimRow) -> None:
         """State a table of claims, in its order.
 
         Args:
-            rows: The text, arm, baseline and metric of each claim and, where it is not 0, its margin.
+            rows: The text, arm, baseline and metric of each claim and, where they are not 0 and 1, its margin and scale.
 
         Raises:
             LimbeckError: An arm is not declared.
@@ -171,7 +169,10 @@ class Findings:
         """
         for row in rows:
             claim = Claim(*row)
-            self.claim(claim.text, arm=claim.arm, baseline=claim.baseline, metric=claim.metric, margin=claim.margin)
+            self.claim(
+                claim.text, arm=claim.arm, baseline=claim.baseline, metric=claim.metric, margin=claim.margin,
+                scale=claim.scale,
+            )  # fmt: skip
 
     def seeds(self, arm: str, column: str) -> tuple[int, ...]:
         """The seeds that an arm has statistics of, in order."""
@@ -202,13 +203,13 @@ class Findings:
             self._intervals[key] = interval(self.metrics[column], statistics, samples=self.samples, level=self.level)
         return self._intervals[key]
 
-    def compare(self, arm: str, baseline: str, column: str) -> Comparison:
-        """The paired comparison of two arms.
+    def compare(self, arm: str, baseline: str, column: str, *, scale: float = 1.0) -> Comparison:
+        """The paired comparison of two arms; the baseline's score counts times the scale.
 
         Raises:
             LimbeckError: They were not run with the same seeds.
         """
-        key = (arm, baseline, column, self.samples, self.level)
+        key = (arm, baseline, column, scale, self.samples, self.level)
         if key in self._comparisons:
             return self._comparisons[key]
         first, second = self.statistics(arm, column), self.statistics(baseline, column)
@@ -217,7 +218,9 @@ class Findings:
                 f"{column}: {arm} was run with seeds {self.seeds(arm, column)} but {baseline} with"
                 f" {self.seeds(baseline, column)}; a paired comparison needs the same"
             )
-        compared = paired_bootstrap(self.metrics[column], first, second, samples=self.samples, level=self.level)
+        compared = paired_bootstrap(
+            self.metrics[column], first, second, samples=self.samples, level=self.level, scale=scale
+        )
         self._comparisons[key] = compared
         return compared
 
@@ -226,7 +229,7 @@ class Findings:
         return [
             judge(
                 claim,
-                self.compare(claim.arm, claim.baseline, claim.metric),
+                self.compare(claim.arm, claim.baseline, claim.metric, scale=claim.scale),
                 higher_is_better=self.metrics[claim.metric].higher_is_better,
             )
             for claim in (self.claims if claims is None else claims)
@@ -259,71 +262,26 @@ class Findings:
 
     def to_json(self) -> dict[str, Any]:
         """Everything but the statistics: definitions, costs, scores with intervals, and verdicts."""
-        measured = {column: [arm for arm in self.arms if self.seeds(arm, column)] for column in self.metrics}
-        return {
-            **self._definitions(),
-            "unequal_budgets": self.unequal_budgets(),
-            "scores": {
-                column: {arm: dataclasses.asdict(self.interval(arm, column)) for arm in arms}
-                for column, arms in measured.items()
-            },
-            "scores_by_seed": {
-                column: {arm: self._by_seed(arm, column) for arm in arms} for column, arms in measured.items()
-            },
-            "verdicts": [
-                {"text": judged.claim.text, "verdict": judged.verdict, **dataclasses.asdict(judged.comparison)}
-                for judged in self.verdicts()
-            ],
-        }
+        from limbeck.systems.findings_files import to_json
+
+        return to_json(self)
 
     def save(self, folder: Path) -> None:
         """Write ``metrics.json`` (to be read) and ``statistics.safetensors`` (to be compared with) into a folder."""
-        from safetensors.numpy import save
+        from limbeck.systems.findings_files import save
 
-        folder.mkdir(parents=True, exist_ok=True)
-        named = {json.dumps(key): rows for key, rows in self._statistics.items()}
-        write_atomically(folder / "statistics.safetensors", save(named))
-        # First what cannot fail: a claim about something that was not measured must not cost an hour's results.
-        for written in (self._definitions, self.to_json):
-            text = json.dumps(written(), indent=2, ensure_ascii=False, allow_nan=False)
-            write_atomically(folder / "metrics.json", f"{text}\n")
+        save(self, folder)
 
-    @classmethod
-    def load(cls, folder: Path) -> Findings:
+    @staticmethod
+    def load(folder: Path) -> Findings:
         """Read what :meth:`save` wrote; the two are equal.
 
         Raises:
             LimbeckError: A file is missing or is not what :meth:`save` writes.
         """
-        from safetensors import SafetensorError
-        from safetensors.numpy import load
+        from limbeck.systems.findings_files import load
 
-        try:
-            written = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
-            tensors = load((folder / "statistics.safetensors").read_bytes())
-            if written["format"] != _FORMAT:
-                raise LimbeckError(f"{folder}: findings of format {written['format']}; this version reads {_FORMAT}")
-            metrics = {
-                column: Metric.from_json({name: value for name, value in settings.items() if name != "signature"})
-                for column, settings in written["metrics"].items()
-            }
-            return cls(
-                system=written["system"],
-                arms={arm["name"]: Arm(**arm) for arm in written["arms"]},
-                metrics=metrics,
-                claims=[Claim(**claim) for claim in written["claims"]],
-                notes=written["notes"],
-                spent={
-                    arm: {int(seed): costs for seed, costs in runs.items()} for arm, runs in written["spent"].items()
-                },
-                samples=written["samples"],
-                level=written["level"],
-                _statistics={_key(name): rows for name, rows in tensors.items()},
-            )
-        except FileNotFoundError as error:
-            raise LimbeckError(f"no findings in {folder}: {error.filename} is missing") from None
-        except (KeyError, TypeError, ValueError, SafetensorError) as error:
-            raise LimbeckError(f"{folder} holds no readable findings: {type(error).__name__}: {error}") from None
+        return load(folder)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Findings):
@@ -341,29 +299,3 @@ class Findings:
         if name not in self.arms:
             raise LimbeckError(f"no arm {name!r} is declared; {near_matches(name, self.arms)}")
         return self.arms[name]
-
-    def _definitions(self) -> dict[str, Any]:
-        return {
-            "format": _FORMAT,
-            "system": self.system,
-            "samples": self.samples,
-            "level": self.level,
-            "arms": [dataclasses.asdict(arm) for arm in self.arms.values()],
-            "metrics": {
-                column: {**metric.to_json(), "signature": metric.signature} for column, metric in self.metrics.items()
-            },
-            "claims": [dataclasses.asdict(claim) for claim in self.claims],
-            "notes": self.notes,
-            "spent": {
-                arm: {str(seed): costs for seed, costs in sorted(runs.items())} for arm, runs in self.spent.items()
-            },
-        }
-
-    def _by_seed(self, arm: str, column: str) -> dict[str, float]:
-        scores = self.metrics[column].aggregate(self.statistics(arm, column).sum(axis=1))
-        return {str(seed): float(score) for seed, score in zip(self.seeds(arm, column), scores, strict=True)}
-
-
-def _key(written: str) -> tuple[str, str, int]:
-    arm, column, seed = json.loads(written)
-    return str(arm), str(column), int(seed)

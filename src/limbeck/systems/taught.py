@@ -11,6 +11,7 @@ from limbeck.batch import Batch
 from limbeck.losses.cross_entropy import cross_entropy
 from limbeck.losses.term import Term
 from limbeck.methods.base import Method
+from limbeck.methods.terms import joint_weights
 from limbeck.signals import Signals, tap
 from limbeck.training.task import Task
 
@@ -24,6 +25,9 @@ class Taught(Task):
         methods: What else it learns by; none is training on labels alone.
         labels: The loss against labels.
         label_weight: Its weight; at 0 the labels are not looked at.
+
+    Raises:
+        LimbeckError: Two methods have a term of the same name, or one has ``labels``.
 
     Example:
         >>> task = Taught(nn.Linear(2, 3), ("x",))
@@ -40,8 +44,7 @@ class Taught(Task):
         labels: Callable[[Tensor, Tensor], Term] = cross_entropy,
         label_weight: float = 1.0,
     ) -> None:
-        own = {"labels": label_weight} if label_weight else {}
-        super().__init__(own | {name: weight for method in methods for name, weight in method.weights.items()})
+        super().__init__(joint_weights(methods, {"labels": label_weight}))
         self.student, self.methods = student, nn.ModuleList(methods)
         self.inputs, self.label_loss = tuple(inputs), labels
 

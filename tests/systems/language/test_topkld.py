@@ -7,11 +7,13 @@ from pathlib import Path
 import pytest
 import torch
 
+from limbeck.errors import LimbeckError
 from limbeck.losses.decoupled import topk_split_kl
 from limbeck.models.size import parameters_of
+from limbeck.systems.lab import Lab
 from limbeck.systems.language.models import Shape, tiny_gpt
 from limbeck.systems.language.quantization import quantize, rounded, total_bits
-from limbeck.systems.language.topkld import arms
+from limbeck.systems.language.topkld import arms, topkld
 from limbeck.world.language import vocabulary
 from tests.systems.language.toys import smoke
 
@@ -62,6 +64,26 @@ def test_the_literal_loss_is_lowered_by_leaving_the_teacher() -> None:
         topk_split_kl(student, teacher, k=2, parts=parts).total.backward()  # type: ignore[arg-type]
         assert student.grad is not None
         assert (float(student.grad.abs().max()) < 1e-12) == is_minimum
+
+
+@pytest.mark.parametrize(("bits", "rounded_to"), [(2, [8, 3, 2]), (7, [8, 7, 6]), (3, [8, 4, 3, 2])])
+def test_each_arm_is_rounded_once_and_never_to_one_bit(bits: int, rounded_to: list[int]) -> None:
+    assert [arm.name for arm in arms(bits, 16) if arm.name.startswith("rounded")] == [
+        f"rounded-{one}" for one in rounded_to
+    ]
+
+
+@pytest.mark.parametrize("bits", [1, 16])
+def test_too_few_and_too_many_bits_are_refused(bits: int, tmp_path: Path) -> None:
+    with pytest.raises(LimbeckError, match=f"--bits: got {bits}, expected 2 to 15"):
+        topkld(Lab(cache=tmp_path, quiet=True), bits=bits)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("bits", [2, 7])
+def test_smoke_with_other_bits(bits: int, cache: Path, tmp_path: Path) -> None:
+    found = smoke("topkld", tmp_path, "--bits", bits)
+    assert found.score(f"rounded-{bits}", "kilobits") == found.score("topkld", "kilobits")
 
 
 def test_smoke(cache: Path, tmp_path: Path) -> None:

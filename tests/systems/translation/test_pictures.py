@@ -10,8 +10,9 @@ from transformers import ResNetBackbone, ResNetConfig
 
 from limbeck.errors import LimbeckError
 from limbeck.systems.lab import Lab
+from limbeck.systems.translation.corpus import WorldCorpus
 from limbeck.systems.translation.files import FileCorpus, ParallelFiles, PictureFiles
-from limbeck.systems.translation.pictures import Pictures, PictureSource, load_pictures
+from limbeck.systems.translation.pictures import Pictures, PictureSource, load_pictures, world_pictures
 from limbeck.systems.translation.recipe import Recipe
 from limbeck.training.plan import Plan
 
@@ -96,3 +97,14 @@ def test_what_does_not_fit_is_refused(corpus: FileCorpus, tmp_path: Path) -> Non
         load(bare, tmp_path)
     with pytest.raises(LimbeckError, match="pictures of the kind 'world' belong to another corpus"):
         load_pictures(Lab(quiet=True), PictureSource("world"), corpus, corpus.read(), RECIPE)
+
+
+def test_the_world_s_network_does_not_depend_on_what_was_drawn_before(tmp_path: Path) -> None:
+    kept = []
+    for state in (1, 2):
+        torch.manual_seed(state)
+        lab = Lab(cache=tmp_path / str(state), quiet=True)
+        world_pictures(lab, WorldCorpus("en-de", sentences=8, held_out=2), RECIPE, steps=1)
+        (weights,) = lab.cache.glob("teachers/*/model.safetensors")
+        kept.append((weights.parent.name, weights.read_bytes()))
+    assert kept[0] == kept[1]

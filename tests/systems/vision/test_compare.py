@@ -31,11 +31,22 @@ def test_arms_are_read_and_what_networks_answer_is_filled_in() -> None:
         ("logits:temperature", "expected SETTING=VALUE"),
         ("logits:temperature=hot", "temperature: got 'hot'"),
         ("logits+", "no method ''"),
+        ("logits:temperature=2+logits:temperature=8,weight=0.1", "term 'forward_kl' is of logits and of logits"),
+        ("logits+standardised:method={name: logits}", "term 'forward_kl' is of logits and of standardised"),
     ],
 )
 def test_wrong_arms_are_told(arm: str, told: str) -> None:
     with pytest.raises(LimbeckError, match=told):
         parse_arm(arm, classes=7)
+
+
+def test_without_a_weight_labels_have_no_arm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LIMBECK_CACHE", str(tmp_path / "cache"))
+    asked = ["compare", "logits", "dkd", "--labels", "0", "--scale", "smoke", "--workers", "1", "--device", "cpu"]
+    assert execute([*asked, "--out", str(tmp_path / "run")]) == 0
+    findings = Findings.load(tmp_path / "run")
+    assert list(findings.arms) == ["teacher", "logits", "dkd"]
+    assert findings.claims == []
 
 
 def test_every_arm_gets_the_same(

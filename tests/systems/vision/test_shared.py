@@ -5,8 +5,10 @@ from __future__ import annotations
 import gzip
 import io
 import operator
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -17,11 +19,13 @@ from PIL import Image
 from torch import Tensor
 
 from limbeck.batch import Batch
+from limbeck.cli.app import execute
 from limbeck.errors import LimbeckError
 from limbeck.methods.find import make_method
 from limbeck.methods.logits import LogitDistillation
 from limbeck.signals import Signals, tap
 from limbeck.systems.lab import Lab
+from limbeck.systems.taught import Taught
 from limbeck.systems.vision.data import Pictures, Sizes, image_set
 from limbeck.systems.vision.models import SHAPES, Shape
 from limbeck.systems.vision.task import ImageTask, Told, hidden_of
@@ -43,11 +47,27 @@ def test_training_splits_differ_from_seed_to_seed_and_the_others_do_not() -> Non
     assert first.train.pixels.abs().max() <= 1
 
 
+def test_two_terms_of_one_name_are_refused() -> None:
+    student = TINY.build(12)
+    for make in (lambda methods: ImageTask(student, methods), lambda methods: Taught(student, ("pixels",), methods)):
+        with pytest.raises(LimbeckError, match="'forward_kl' is of logits and of logits"):
+            make([LogitDistillation(), LogitDistillation(temperature=8.0, weight=0.1)])
+
+
 def test_long_tail_and_few_of_each() -> None:
     labels = torch.arange(300) % 3
     pictures = Pictures(torch.zeros(300, 3, 32, 32, dtype=torch.uint8), labels)
     assert pictures.long_tailed(25.0, 3).labels.bincount().tolist() == [100, 20, 4]
     assert pictures.per_class(4).labels.bincount().tolist() == [4, 4, 4]
+    for asked, told in ((101, "class 0 has 100 pictures, 101 are asked for"), (0, "got 0, expected 1 or more")):
+        with pytest.raises(LimbeckError, match=told):
+            pictures.per_class(asked)
+    with pytest.raises(LimbeckError, match="class 0 has 100 pictures, 110 are asked for"):
+        pictures.per_class(10, start=100)
+    with pytest.raises(LimbeckError, match="class 1 has 0 pictures"):
+        pictures.at(labels != 1).per_class(4)
+    with pytest.raises(LimbeckError, match="class 1 has 0 pictures"):
+        pictures.at(labels != 1).long_tailed(25.0, 3)
     batch = next(iter(pictures.batches(7)))
     assert torch.equal(labels[batch["row"]], batch["labels"])
     turned = replace(pictures, labels=labels).shifted("inverted")
@@ -161,8 +181,29 @@ class Looks(LogitDistillation):
 def test_every_method_looks_at_all_pictures_once_and_in_order() -> None:
     data = image_set(sizes=replace(SMALL, train=300))
     torch.manual_seed(0)
-    train(Job("a", "method", "", 3, TINY, data, Budget(1), TINY.build(12), (Looks, {"name": "logits"}, Looks)))
+    looking = Looks, {"name": "dkd"}, partial(Looks, divergence="reverse_kl")
+    train(Job("a", "method", "", 3, TINY, data, Budget(1), TINY.build(12), looking))
     assert torch.equal(torch.cat(Looks.seen), torch.arange(300).repeat(2))
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("run dmae --labels 40", r"--labels 40, in 5 draws: class \d has \d+ pictures, 200 are asked for"),
+        ("run dmae --labels 0", "--labels 0, in 5 draws: got 0"),
+        ("run talking-models --labels 2600", r"--labels: class \d has \d+ pictures, 2600 are asked for"),
+        ("run distillweighted --labels 100", r"--labels: class \d has \d+ pictures, 100 are asked for"),
+        ("run distillweighted --unlabelled 12 --labels 4", r"--labels: class \d has \d pictures, 4 are asked for"),
+        ("run trg --factor 0.5", "factor: got 0.5, expected 1 or more"),
+    ],
+)
+def test_more_pictures_than_there_are_is_said_before_anything_is_trained(
+    line: str, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("LIMBECK_CACHE", str(tmp_path / "cache"))
+    assert execute([*line.split(), "--scale", "smoke", "--device", "cpu", "--out", str(tmp_path / "run")]) == 2
+    assert re.search(told, " ".join(capsys.readouterr().err.split()))
+    assert not (tmp_path / "cache").exists()
 
 
 def test_teachers_are_kept_by_all_that_made_them(tmp_path: Path) -> None:

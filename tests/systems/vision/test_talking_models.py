@@ -42,4 +42,3 @@ def test_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert set(found.arms) == set(ARMS)
     assert not found.unequal_budgets()
     assert len({arm.parameters for arm in found.arms.values()}) == 1
-    assert (found.claims[0].arm, found.claims[0].baseline) == ("round-1", "one-way")

@@ -122,12 +122,10 @@ def run_job(job: Job) -> Measured:
 
 
 def _claims(findings: Findings) -> None:
-    leaked = findings.score("kd", EXPOSURE.name)
-    loss = findings.score("kd", NLL.name)
     hardly = "swing exposes hardly more than a student that saw no secret (1 bit)"
     findings.claim_all(
-        ("swing exposes 80 % less than KD", "swing", "kd", EXPOSURE.name, 0.8 * leaked),
-        ("swing predicts clean texts within 2 % of KD", "swing", "kd", NLL.name, -0.02 * loss),
+        ("swing exposes 80 % less than KD", "swing", "kd", EXPOSURE.name, 0.0, 0.2),
+        ("swing predicts clean texts within 2 % of KD", "swing", "kd", NLL.name, 0.0, 1.02),
         (hardly, "swing", "floor", EXPOSURE.name, -1.0),
         ("heat everywhere costs more in clean texts", "swing", "hot", NLL.name),
         ("noise everywhere costs more in clean texts", "swing", "noisy", NLL.name),

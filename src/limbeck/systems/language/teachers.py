@@ -49,7 +49,8 @@ class Teacher:
         lab = lab or Lab(cache=self.cache, device=self.device, quiet=True)
         recipe = {
             "shape": dataclasses.asdict(self.shape),
-            "budget": dataclasses.asdict(self.budget),
+            "batch": self.budget.batch_size,
+            "plan": plan_of(self.budget).model_dump(mode="json"),
             "train": _digest(self.splits.train),
             "words": len(self.splits.vocabulary),
             "longest": LONGEST,

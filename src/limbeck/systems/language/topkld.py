@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from limbeck.errors import LimbeckError
 from limbeck.evaluation.metrics import Mean
 from limbeck.models.size import parameters_of
 from limbeck.systems.findings import Findings
@@ -19,6 +20,8 @@ from limbeck.systems.registry import system
 from limbeck.world.language import Language
 
 KILOBITS = Mean("kilobits", lower_is_better=True)
+BITS = range(2, 16)
+"""Rounding needs two; and one more than asked for is still no more than all else has."""
 
 
 def arms(bits: int, k: int) -> list[Arm]:
@@ -32,7 +35,7 @@ def arms(bits: int, k: int) -> list[Arm]:
         Arm("teacher", "full precision", "teacher"),
         *(
             Arm(f"rounded-{b}", f"rounded, {b} bits", "baseline", options={"bits": b})
-            for b in (8, bits + 1, bits, bits - 1)
+            for b in sorted({8, bits + 1, bits, bits - 1} - {1}, reverse=True)
         ),
         Arm("qat", f"trained on text, {bits} bits", "baseline", None, 1.0, options=at),
         Arm("forward-kl", f"forward KL, {bits} bits", "baseline", logits("forward_kl"), options=at),
@@ -77,6 +80,8 @@ def topkld(
     against code, and its parts are generalised divergences: as the equation stands (`topkld-literal`) it is not at its
     minimum where student and teacher agree.
     """
+    if bits not in BITS:
+        raise LimbeckError(f"--bits: got {bits}, expected {BITS[0]} to {BITS[-1]}")
     language = Language()
     splits = corpus(lab, language)
     budget = Budget(lab.pick(smoke=3, default=150, full=1500) if steps is None else steps, lr=2e-3)

@@ -173,19 +173,17 @@ def _declared(job: _Job) -> Declared:
 
 def _teacher(lab: Lab, pictures: int) -> nn.Module:
     steps = lab.pick(smoke=50, default=1500, full=5000)
+    plan = Plan(lr=3e-3, weight_decay=0.01, max_steps=steps, schedule="cosine")
     recipe = {
         "network": "perceptron 256",
         "pictures": pictures,
         "noise": 0.7,
         "batch": 64,
-        "steps": steps,
-        "lr": 3e-3,
-        "decay": 0.01,
+        "plan": plan.model_dump(mode="json"),
     }
 
     def train(network: nn.Module) -> None:
         data = dim_pictures("train", pictures)
-        plan = Plan(lr=3e-3, weight_decay=0.01, max_steps=steps, schedule="cosine")
         loader = Table(x=data.x, labels=data.y).batches(64)
         fit(Taught(network, ("x",)), loader, plan, accelerator=accelerator_on(lab.device), progress=False)
 

@@ -136,14 +136,14 @@ def world_pictures(lab: Lab, spec: WorldCorpus, recipe: Recipe, *, steps: int) -
     scenes = spec.scenes()
     size, labels = spec.world.image_size, len(spec.world.label_names)
     images = {split: torch.from_numpy(part.images()).permute(0, 3, 1, 2) for split, part in scenes.items()}
-    network = small_cnn(labels, size)
+    plan = Plan(lr=3e-3, warmup=steps // 20, schedule="cosine", max_steps=steps)
     kept = lab.teacher(
         "world-cnn",
-        {**asdict(spec), "size": size, "steps": steps, "labels": labels},
-        lambda: network.network,
-        lambda model: _train_network(model, images["train"], torch.from_numpy(scenes["train"].labels()), steps),
+        {**asdict(spec), "size": size, "labels": labels, "batch": BATCH, "plan": plan.model_dump(mode="json")},
+        lambda: small_cnn(labels, size).network,
+        lambda model: _train_network(model, images["train"], torch.from_numpy(scenes["train"].labels()), plan),
     )
-    teacher = _teacher(network, kept, recipe)
+    teacher = _teacher(small_cnn(labels, size), kept, recipe)
     everything = torch.cat(list(images.values()))
     teacher.standardise(list(images["train"][:STATISTICS_FROM].split(BATCH)))
     values = _maps_of(teacher, everything.split(BATCH), recipe)
@@ -286,10 +286,9 @@ class _Naming(Task):
         return {"naming": Term.over(losses.sum(1))}
 
 
-def _train_network(network: nn.Module, images: Tensor, labels: Tensor, steps: int) -> None:
+def _train_network(network: nn.Module, images: Tensor, labels: Tensor, plan: Plan) -> None:
     def collate(rows: list[tuple[Tensor, Tensor]]) -> dict[str, Tensor]:
         return {"images": torch.stack([row[0] for row in rows]), "labels": torch.stack([row[1] for row in rows])}
 
     loader = DataLoader(TensorDataset(images, labels), batch_size=BATCH, shuffle=True, collate_fn=collate)
-    plan = Plan(lr=3e-3, warmup=steps // 20, schedule="cosine", max_steps=steps)
     fit(_Naming(network), loader, plan, accelerator=accelerator_on("cpu"), progress=False)

@@ -40,7 +40,7 @@ class Trained:
 
     Args:
         hypotheses: Translations of every test, by its name.
-        budget: What training took: ``steps``, ``tokens``, ``translator_parameters`` and ``seconds``.
+        budget: What training took: ``steps``, ``translator_parameters`` and ``seconds``.
         parameters: Of the whole model at inference.
     """
 

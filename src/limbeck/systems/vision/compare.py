@@ -11,6 +11,7 @@ import yaml
 from limbeck.errors import LimbeckError, near_matches
 from limbeck.evaluation.metrics import Accuracy
 from limbeck.methods.find import make_method, named_methods, settings_of
+from limbeck.methods.terms import joint_weights
 from limbeck.systems.findings import Findings
 from limbeck.systems.lab import Lab
 from limbeck.systems.vision.data import DataName, ImageSet, Sizes, image_set
@@ -34,13 +35,19 @@ def parse_arm(text: str, classes: int) -> list[Settings]:
         classes: How many there are.
 
     Raises:
-        LimbeckError: A method or a setting is unknown, or has a value that is not possible.
+        LimbeckError: A method or a setting is unknown, or has a value that is not possible, or two methods have a
+            term of the same name.
 
     Example:
         >>> parse_arm("logits:temperature=2+nd:weight=0.5", classes=3)[1]["classes"]
         3
     """
-    return [_parse_method(part, classes) for part in text.split("+")]
+    settings = [_parse_method(part, classes) for part in text.split("+")]
+    try:
+        joint_weights([make_method(one) for one in settings], {"labels": 1.0})
+    except LimbeckError as error:
+        raise LimbeckError(f"{text!r}: {error}") from None
+    return settings
 
 
 def _parse_method(text: str, classes: int) -> Settings:
@@ -59,9 +66,7 @@ def _parse_method(text: str, classes: int) -> Settings:
             settings[key] = yaml.safe_load(value)
         except yaml.YAMLError:
             raise LimbeckError(f"{text!r}: {key}: got {value!r}, which is no YAML value") from None
-    made = {"name": name, **settings}
-    make_method(made)
-    return made
+    return {"name": name, **settings}
 
 
 def compare(
@@ -85,7 +90,7 @@ def compare(
         data_dir: Where real ones lie.
         teacher: The family of the teacher.
         students: Families of the students.
-        label_weight: Of the labels, in every arm.
+        label_weight: Of the labels, in every arm; at 0 there is no arm of labels alone, and so no claim.
         steps: Of a student's training; by default what the scale says.
         workers: Processes; None takes what the machine has.
 
@@ -104,6 +109,8 @@ def compare(
     asked = {arm: parse_arm(arm, len(pool.classes)) for arm in dict.fromkeys(arms)}
     long = Budget(lab.pick(smoke=4, default=800, full=6000), lr=2e-3)
     network = image_teacher(lab, SHAPES[f"{teacher}-teacher"], pool, long)
+    # Without a weight of theirs, labels alone teach nothing.
+    everyone = {"labels": [], **asked} if label_weight else asked
     findings, jobs = Findings(), []
     for seed in lab.seeds:
         mine: ImageSet = image_set(data, sizes, seed=seed, data_dir=data_dir).without_pool()
@@ -111,7 +118,7 @@ def compare(
         jobs.append(Job("teacher", "teacher", title, seed, shape, mine, long, network, device=lab.device))
         for family in students:
             budget = Budget(steps or lab.pick(smoke=4, default=400, full=4000), lr=RATES[family])
-            for arm, methods in {"labels": [], **asked}.items():
+            for arm, methods in everyone.items():
                 jobs.append(
                     Job(
                         _name(arm, family, students), "method" if methods else "baseline",
@@ -120,7 +127,7 @@ def compare(
                     )
                 )  # fmt: skip
     run_all(lab, findings, jobs, workers)
-    for family in students:
+    for family in students if label_weight else ():
         labels = _name("labels", family, students)
         for arm in asked:
             name = _name(arm, family, students)

@@ -65,9 +65,20 @@ class Pictures:
         """Some of them, by number or by mask."""
         return Pictures(self.images[rows], self.labels[rows])
 
-    def per_class(self, count: int, *, start: int = 0) -> Pictures:
-        """So many of each class, in their order, after the first ``start`` of it."""
-        return self._first_of({int(label): count for label in self.labels.unique()}, start)
+    def per_class(self, count: int, *, start: int = 0, option: str = "") -> Pictures:
+        """So many of each class, in their order.
+
+        Args:
+            count: How many.
+            start: After the first so many of each class.
+            option: What asked for them, for the message.
+
+        Raises:
+            LimbeckError: A class has too few, or none are asked for.
+        """
+        if count < 1:
+            raise LimbeckError(f"{option or 'pictures of each class'}: got {count}, expected 1 or more")
+        return self._first_of(dict.fromkeys(range(int(self.labels.max()) + 1), count), start, option)
 
     def long_tailed(self, factor: float, classes: int) -> Pictures:
         """Class 0 keeps all that each class can have, the last a share of 1 / factor, those between fall evenly in log.
@@ -75,7 +86,12 @@ class Pictures:
         Args:
             factor: How many times the last class is rarer than the first.
             classes: How many there are.
+
+        Raises:
+            LimbeckError: The factor is less than 1, or a class has no pictures.
         """
+        if not factor >= 1:
+            raise LimbeckError(f"factor: got {factor:g}, expected 1 or more")
         most = int(self.labels.bincount(minlength=classes).min())
         return self._first_of(
             {label: max(1, round(most * factor ** (-label / max(1, classes - 1)))) for label in range(classes)}
@@ -86,8 +102,12 @@ class Pictures:
         turned = shifted(self.images.permute(0, 2, 3, 1).numpy(), shift, seed=seed)
         return replace(self, images=torch.from_numpy(turned.copy()).permute(0, 3, 1, 2).contiguous())
 
-    def _first_of(self, counts: dict[int, int], start: int = 0) -> Pictures:
+    def _first_of(self, counts: dict[int, int], start: int = 0, option: str = "") -> Pictures:
         ends = {label: start + count for label, count in counts.items()}
+        for label, end in ends.items():
+            if (there := int((self.labels == label).sum())) < end:
+                asked = f"{option}: " if option else ""
+                raise LimbeckError(f"{asked}class {label} has {there} pictures, {end} are asked for")
         rows = [torch.nonzero(self.labels == label).squeeze(1)[start:end] for label, end in ends.items()]
         return self.at(torch.cat(rows).sort().values)
 

@@ -58,18 +58,21 @@ def distillweighted(
     PARC; the best by validation pictures; equal weights; p of 1, 4, 12. The equations are unverified against code: none
     is public. Students begin at random, where the paper's are pre-trained.
     """
-    few = lab.pick(smoke=24, default=2400, full=8000)
+    few = lab.pick(smoke=200, default=2400, full=8000)
     sizes = Sizes(
         unlabelled or few, *lab.pick(smoke=(24, 24, 60), default=(1000, 2000, 4000), full=(2000, 4000, 20_000))
     )
     budget = Budget(steps or lab.pick(smoke=2, default=400, full=3000))
     long = Budget(lab.pick(smoke=2, default=600, full=6000), lr=2e-3)
+    # Before anything is trained: there may be too few pictures to label.
+    parts = {
+        seed: few_labels(image_set(sizes=replace(sizes, pool=1), seed=seed).without_pool(), labels)
+        for seed in lab.seeds
+    }
     zoo = {name: image_teacher(lab, SOURCE, source_data(one, sizes), long) for name, one in SOURCES.items()}
     generic = image_teacher(lab, STUDENT, source_data(SOURCES["material"], sizes), long)
     findings, jobs, fits = Findings(), [], {}
-    for seed in lab.seeds:
-        whole = image_set(sizes=replace(sizes, pool=1), seed=seed).without_pool()
-        data, labelled = few_labels(whole, labels)
+    for seed, (data, labelled) in parts.items():
         heads = {}
         for name, network in zoo.items():
             features = features_of(network, labelled, lab.device)

@@ -130,14 +130,16 @@ def dmae(
     """
     some = lab.pick(smoke=48, default=4000, full=30_000)
     counts = lab.pick(smoke=(24, 40), default=(1000, 2000), full=(2000, 4000))
-    sizes = Sizes(lab.pick(smoke=48, default=800, full=2000), *counts, some)
+    sizes = Sizes(lab.pick(smoke=200, default=800, full=2000), *counts, some)
     budget = Budget(steps or lab.pick(smoke=2, default=250, full=2000), lr=1e-3)
     first = Budget(before or lab.pick(smoke=2, default=500, full=8000), lr=2e-3)
     findings, jobs = Findings(), []
     pool = image_set(sizes=sizes, **VIEWS)
+    parts = {seed: image_set(sizes=replace(sizes, pool=1), seed=seed, **VIEWS).without_pool() for seed in lab.seeds}
+    for mine in parts.values():  # before anything is trained: there may be too few pictures for the draws
+        mine.train.per_class(DRAWS * labels, option=f"--labels {labels}, in {DRAWS} draws")
     teacher = masked_teacher(lab, TEACHER, pool, replace(first, steps=2 * first.steps), mask=Recipe().mask)
-    for seed in lab.seeds:
-        mine = image_set(sizes=replace(sizes, pool=1), seed=seed, **VIEWS).without_pool()
+    for seed, mine in parts.items():
         jobs += [
             PretrainingJob(
                 arm, role, title, seed, STUDENT, mine, budget, teacher, device=lab.device,

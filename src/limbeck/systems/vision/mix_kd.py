@@ -28,6 +28,10 @@ TEACHER, STUDENT = SHAPES["resnet-teacher"], SHAPES["resnet-student"]
 NLL, ENTROPY = Mean("NLL", lower_is_better=True), Mean("entropy")
 LABELS, SOFT = 0.1, 0.9
 """Weights of labels and teacher in every arm that has both, as in the paper's code."""
+ONE_TRAINING = (
+    "Each of the two teachers is trained once and serves all seeds: intervals that compare them are over items alone"
+    " and say nothing about training a teacher again."
+)
 Methods = tuple[Mapping[str, Any], ...]
 
 
@@ -114,6 +118,7 @@ def mix_kd(
                 )
             )  # fmt: skip
     run_all(lab, findings, jobs, workers, run=measured)
+    findings.notes.append(ONE_TRAINING)
     _claims(findings)
     return findings
 

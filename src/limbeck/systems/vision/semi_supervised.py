@@ -25,8 +25,11 @@ def few_labels(data: ImageSet, count: int) -> tuple[ImageSet, Pictures]:
 
     Returns:
         The data, and the labelled pictures once.
+
+    Raises:
+        LimbeckError: A class has fewer pictures.
     """
-    labelled = data.train.per_class(count)
+    labelled = data.train.per_class(count, option="--labels")
     times = max(1, len(data.train) // (4 * len(labelled)))
     images = torch.cat([data.train.images, *[labelled.images] * times])
     labels = torch.cat([torch.full_like(data.train.labels, IGNORED), *[labelled.labels] * times])

@@ -75,15 +75,21 @@ def talking_models(lab: Lab, *, labels: int = 150, steps: int | None = None, wor
     The paper's equations are not public in code; these are a reconstruction. Its ratings of films are left out. From 40
     pictures of each kind students hardly learnt: 28 % of validation pictures alone, 48 % from 150; chance is 17 %.
     """
-    sizes = lab.pick(smoke=Sizes(96, 48, 48, 64), default=Sizes(3000, 1600, 3000), full=Sizes(4000, 4000, 6000, 20_000))
+    sizes = lab.pick(
+        smoke=Sizes(2600, 48, 48, 64), default=Sizes(3000, 1600, 3000), full=Sizes(4000, 4000, 6000, 20_000)
+    )
     budget = Budget(steps or lab.pick(smoke=1, default=250, full=2000))
     long = Budget(lab.pick(smoke=1, default=800, full=8000), lr=2e-3)
+    # Before anything is trained: there may be too few pictures to label.
+    parts = {
+        seed: downstream(image_set(sizes=replace(sizes, pool=1), seed=seed).without_pool(), labels)
+        for seed in lab.seeds
+    }
     teacher = image_teacher(lab, TEACHER, image_set(sizes=sizes), long)
     torch.manual_seed(0)
     ignorant = TEACHER.build(12).eval().requires_grad_(False)
     findings, jobs = Findings(), []
-    for seed in lab.seeds:
-        data = downstream(image_set(sizes=replace(sizes, pool=1), seed=seed).without_pool(), labels)
+    for seed, data in parts.items():
         for arm, (role, title, talk) in ARMS.items():
             taught_by = ignorant if talk and talk.untrained else teacher
             methods = [partial(made, taught_by, talk)] if talk else []
@@ -103,7 +109,11 @@ def talking_models(lab: Lab, *, labels: int = 150, steps: int | None = None, wor
 
 
 def downstream(data: ImageSet, labels: int) -> ImageSet:
-    """The student's task: some of the kinds, few of each to learn from, light and dark exchanged."""
+    """The student's task: some of the kinds, few of each to learn from, light and dark exchanged.
+
+    Raises:
+        LimbeckError: A kind has fewer training pictures.
+    """
     chosen = torch.tensor(KINDS)
 
     def of(part: str) -> ImageSet:
@@ -114,7 +124,8 @@ def downstream(data: ImageSet, labels: int) -> ImageSet:
 
     for part in ("train", "val", "test"):
         data = of(part)
-    return replace(data, classes=tuple(data.classes[kind] for kind in KINDS), train=data.train.per_class(labels))
+    few = data.train.per_class(labels, option="--labels")
+    return replace(data, classes=tuple(data.classes[kind] for kind in KINDS), train=few)
 
 
 def made(teacher: nn.Module, talk: Talk) -> TalkingModels:

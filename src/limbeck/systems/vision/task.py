@@ -12,6 +12,7 @@ from limbeck.batch import Batch
 from limbeck.losses.cross_entropy import cross_entropy
 from limbeck.losses.term import Term
 from limbeck.methods.base import Method
+from limbeck.methods.terms import joint_weights
 from limbeck.signals import Signals, tap
 from limbeck.systems.vision.data import Pictures
 from limbeck.teachers.base import Teacher
@@ -30,6 +31,9 @@ class ImageTask(Task):
         teacher: Teaches; not asked without methods.
         label_weight: Weight of the cross-entropy with the labels; at 0 they are not looked at.
         change: Changes each batch in training (mixes, turns, ...); student and teacher both see what it gives.
+
+    Raises:
+        LimbeckError: Two methods have a term of the same name, or one has ``labels``.
     """
 
     def __init__(
@@ -41,8 +45,7 @@ class ImageTask(Task):
         label_weight: float = 1.0,
         change: Change | None = None,
     ) -> None:
-        own = {"labels": label_weight} if label_weight else {}
-        super().__init__(own | {name: weight for method in methods for name, weight in method.weights.items()})
+        super().__init__(joint_weights(methods, {"labels": label_weight}))
         self.student, self.methods, self.teacher, self.change = student, nn.ModuleList(methods), teacher, change
         self.sites = hidden_of(methods)[0]
 

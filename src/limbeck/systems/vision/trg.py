@@ -12,7 +12,7 @@ from limbeck.systems.findings import Findings, Role
 from limbeck.systems.lab import Lab
 from limbeck.systems.measured import Column, Measured
 from limbeck.systems.registry import system
-from limbeck.systems.vision.data import DataName, Sizes, image_set
+from limbeck.systems.vision.data import DataName, ImageSet, Sizes, image_set
 from limbeck.systems.vision.measures import right
 from limbeck.systems.vision.models import SHAPES
 from limbeck.systems.vision.teachers import image_teacher
@@ -23,9 +23,12 @@ SITES = {"student": "stages.1", "teacher": "stages.1"}
 """Maps of 4 x 4 places: the last that have more than four tokens."""
 MANY, FEW = "many-shot accuracy", "few-shot accuracy"
 
-# By validation pictures: RKD and SP from two values each, TRG from four settings of its three weights.
+# By validation pictures: RKD and SP from two values each, TRG from four settings of its three weights, and from two
+# falls of its temperature.
 KD: Mapping[str, Any] = {"name": "logits", "temperature": 4.0}
-TRG: Mapping[str, Any] = {"name": "trg", **SITES, "inner": 30.0, "local": 100.0, "contrast": 3.0}
+TRG: Mapping[str, Any] = {
+    "name": "trg", **SITES, "inner": 30.0, "local": 100.0, "contrast": 3.0, "start": 0.3, "end": 0.15,
+}  # fmt: skip
 ARMS: dict[str, tuple[Role, str, tuple[Mapping[str, Any], ...]]] = {
     "ce": ("baseline", "labels only", ()),
     "kd": ("baseline", "KD", (KD,)),
@@ -74,19 +77,20 @@ def trg(
     """
     sizes = lab.pick(
         smoke=Sizes(train=150, val=32, test=64, pool=128),
-        default=Sizes(train=4000),
-        full=Sizes(train=8000, val=2000, test=4000, pool=10_000),
+        default=Sizes(train=8000),
+        full=Sizes(train=16_000, val=2000, test=4000, pool=10_000),
     )
     budget = Budget(steps or lab.pick(smoke=4, default=700, full=3000))
     long = Budget(lab.pick(smoke=4, default=800, full=8000), lr=2e-3)
     findings, jobs = Findings(), []
     pool = image_set(data, replace(sizes, train=1), data_dir=data_dir)
+    # Before anything is trained: the factor may not be possible, or a class without pictures.
+    parts = {
+        seed: tailed_and_even(image_set(data, sizes, seed=seed, data_dir=data_dir).without_pool(), factor)
+        for seed in lab.seeds
+    }
     teacher = image_teacher(lab, TEACHER, pool, long)
-    for seed in lab.seeds:
-        mine = image_set(data, sizes, seed=seed, data_dir=data_dir).without_pool()
-        classes = len(mine.classes)
-        tailed = replace(mine, train=mine.train.long_tailed(factor, classes))
-        even = replace(mine, train=mine.train.per_class(round(len(tailed.train) / classes)))
+    for seed, (tailed, even) in parts.items():
         jobs.append(Job("teacher", "teacher", "the teacher", seed, TEACHER, tailed, budget, teacher, device=lab.device))
         for arm, (role, title, methods) in ARMS.items():
             jobs.append(Job(arm, role, title, seed, STUDENT, tailed, budget, teacher, methods, device=lab.device))
@@ -100,6 +104,14 @@ def trg(
     run_all(lab, findings, jobs, workers, run=measured)
     _claims(findings)
     return findings
+
+
+def tailed_and_even(data: ImageSet, factor: float) -> tuple[ImageSet, ImageSet]:
+    """The same data with long-tailed training pictures, and with about as many of which all classes have the same."""
+    classes = len(data.classes)
+    tailed = data.train.long_tailed(factor, classes)
+    even = data.train.per_class(round(len(tailed) / classes))
+    return replace(data, train=tailed), replace(data, train=even)
 
 
 def _claims(findings: Findings) -> None:
