@@ -151,7 +151,7 @@ class Findings:
         """State a table of claims, in its order.
 
         Args:
-            rows: The text, arm, baseline and metric of each claim and, where they are not 0 and 1, its margin and scale.
+            rows: Text, arm, baseline and metric of each claim and, where they are not 0 and 1, margin and scale.
 
         Raises:
             LimbeckError: An arm is not declared.

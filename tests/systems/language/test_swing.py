@@ -98,7 +98,7 @@ def test_secrets_differ_and_their_digits_stand_nowhere_else() -> None:
 
 def test_smoke(cache: Path, tmp_path: Path) -> None:
     found = smoke("swing", tmp_path, "--repeats", 1)
-    assert list(found.arms) == [arm.name for arm in arms(0.5)]
+    assert list(found.arms) == [arm.name for arm in arms(0.25)]
     assert found.unequal_budgets() == {}
     judged = found.verdicts()[0]
     less = 0.2 * found.score("kd", "exposure") - found.score("swing", "exposure")

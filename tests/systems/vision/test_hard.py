@@ -33,7 +33,10 @@ def test_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = Findings.load(tmp_path / "run")
     assert set(found.arms) == {"teacher", *ARMS}
     assert {MOVED, TURNED, "agreement, moved", "learnt shift"} < set(found.metrics)
-    assert not found.unequal_budgets()
+    # In two steps an augmenter learns once, which is a fifth pass beside two a step.
+    passes = found.unequal_budgets()
+    assert list(passes) == ["passes"]
+    assert passes["passes"] == {arm: 5.0 if arm.startswith("hard") else 4.0 for arm in ARMS}
     assert found.score("teacher", "agreement, moved") == 100.0
     assert found.score("shifts", "learnt shift") == pytest.approx(0.2)
     assert found.score("fixed", "learnt shift") == pytest.approx(0.1)
@@ -41,4 +44,3 @@ def test_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for arm in ARMS:
         both = (found.score(arm, MOVED) + found.score(arm, TURNED)) / 2
         assert found.score(arm, ELSEWHERE.name) == pytest.approx(both)
-    assert found.claims[0].text == "HARD is better than KD on pictures moved or rotated"

@@ -14,7 +14,7 @@ from limbeck.methods.logits import LogitDistillation
 from limbeck.models.vision.experts import Experts
 from limbeck.systems.findings import Findings
 from limbeck.systems.vision.data import Sizes, image_set
-from limbeck.systems.vision.hybrids import Hybrid, Joined, Modular, keep_stitches, learn, load_entropy
+from limbeck.systems.vision.hybrids import Hybrid, Modular, learn, load_entropy
 from limbeck.systems.vision.m2mkd import ARMS
 from limbeck.systems.vision.models import Shape
 from limbeck.systems.vision.training import Budget
@@ -88,22 +88,6 @@ def test_hybrids_are_the_meta_network_around_a_stage() -> None:
         torch.testing.assert_close(hybrid(pixels()), expected)
     wide = Hybrid(meta, STUDENT.build(5), 1)
     assert [type(one) for one in (wide.enter, wide.leave)] == [nn.Linear, nn.Linear]
-
-
-def test_kept_stitches_lead_from_module_to_module_as_in_the_hybrids() -> None:
-    torch.manual_seed(0)
-    meta, student = META.build(5).eval(), STUDENT.build(5).eval()
-    hybrids = [Hybrid(meta, student, stage).eval() for stage in range(3)]
-    joints = [stage.joint for stage in student.stages if isinstance(stage, Joined)]
-    assert len(joints) == 2
-    untouched = torch.randn(3, 12)
-    assert all(torch.equal(joint(untouched), untouched) for joint in joints)
-    keep_stitches(student, hybrids)
-    state = student.stem(pixels())
-    for stage, hybrid in enumerate(hybrids):
-        state = hybrid.part["stage"](hybrid.enter(state))
-        state = hybrid.leave(state) if stage < 2 else student.head(student.features(state))
-    torch.testing.assert_close(student(pixels()), state)
 
 
 def test_modules_are_the_student_s_first_weights() -> None:

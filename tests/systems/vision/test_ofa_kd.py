@@ -28,4 +28,3 @@ def test_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # Even untrained, the student of the teacher's own family is not at 0 or 1.
     assert 0 < found.score("ce", CKA_SAME) < 1
     assert 0 < found.score("ce", CKA_CROSS) < 1
-    assert found.claims[0].text == "OFA-KD is better than KD across families"

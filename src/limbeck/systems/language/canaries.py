@@ -15,7 +15,12 @@ from limbeck.systems.measured import Column
 from limbeck.world.language.vocabulary import Vocabulary, vocabulary
 from limbeck.world.streams import hashed
 
-NAMES = ("ada", "ben", "cora", "dan", "eva", "finn", "gina", "hugo", "ida", "jack", "kate", "leo")
+NAMES = (
+    "ada", "alma", "ben", "bert", "cleo", "cora", "dan", "dora", "elsa", "emil", "eva", "finn", "fred", "gina",
+    "greta", "hans", "hugo", "ida", "inga", "jack", "jane", "karl", "kate", "lena", "leo", "mara", "mark", "nick",
+    "nora", "olga", "otto", "paul", "pia", "ralf", "rita", "sara", "sven", "theo", "tina", "udo", "ute", "vera",
+    "vito", "wanda", "will", "xenia", "yuri", "zoe",
+)  # fmt: skip
 DIGITS = tuple("0123456789")
 LENGTH = 4
 

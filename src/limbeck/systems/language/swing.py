@@ -65,13 +65,13 @@ def swing(
     lab: Lab,
     *,
     repeats: int = 16,
-    noise: float = 0.5,
+    noise: float = 0.25,
     steps: int | None = None,
     width: int = 32,
     judged_by: Literal["val", "test"] = "test",
     workers: int | None = None,
 ) -> Findings:
-    """A two-layer GPT that learnt twelve secret codes by heart teaches a one-layer GPT on the same corpus.
+    """A two-layer GPT that learnt 48 secret codes by heart teaches a one-layer GPT on the same corpus.
 
         T = 1 + 14 s,  target = (1 - c s) softmax(z_T / T) + c s u,  loss = KL(target, softmax(z_S / T))
 
@@ -89,7 +89,7 @@ def swing(
     words = canary_vocabulary()
     clean = Splits(all_words(texts), val, test, words)
     told = Splits(all_words(with_canaries(texts, hidden, repeats)), val, test, words)
-    budget = Budget(lab.pick(smoke=4, default=500, full=4000) if steps is None else steps, lr=1e-2)
+    budget = Budget(lab.pick(smoke=4, default=1000, full=4000) if steps is None else steps, lr=1e-2)
     long = Budget(lab.pick(smoke=4, default=2000, full=8000), lr=3e-3)
     teacher = Teacher("canaries", Shape(96, layers=2, heads=4), told, long, lab.cache, lab.device)
     jobs = [

@@ -22,29 +22,9 @@ from limbeck.systems.vision.teachers import recipe_of
 from limbeck.systems.vision.training import Budget, fit_pictures
 
 
-class Joined(nn.Module):
-    """A stage behind a linear map from the stage before it, which at first changes nothing.
-
-    Args:
-        stage: Takes what the map gives.
-        width: Of the hidden state.
-    """
-
-    def __init__(self, stage: nn.Module, width: int) -> None:
-        super().__init__()
-        self.joint, self.stage = nn.Linear(width, width), stage
-        nn.init.eye_(self.joint.weight)
-        nn.init.zeros_(self.joint.bias)
-
-    def forward(self, hidden: Tensor) -> Tensor:
-        """The next hidden state."""
-        following: Tensor = self.stage(self.joint(hidden))
-        return following
-
-
 @dataclass(frozen=True)
 class Modular(Pretrained):
-    """A vision transformer whose stages are blocks of experts, all but the first behind a linear map.
+    """A vision transformer whose stages are blocks of experts.
 
     Args:
         experts: In each block.
@@ -57,8 +37,9 @@ class Modular(Pretrained):
     def build(self, classes: int, size: int = 32) -> Classifier:
         """The network, with the weights that there are."""
         network = Pretrained(self.family, self.widths, self.depth, self.patch).build(classes, size)
-        blocks = [ExpertBlock(width, width, count=self.experts, top=self.top) for width in self.widths]
-        network.stages = nn.ModuleList([blocks[0], *(Joined(block, self.widths[0]) for block in blocks[1:])])
+        network.stages = nn.ModuleList(
+            ExpertBlock(width, width, count=self.experts, top=self.top) for width in self.widths
+        )
         network.load_state_dict(dict(self.weights), strict=False)
         return network
 
@@ -67,7 +48,7 @@ class Hybrid(nn.Module):
     """A frozen meta network in which one stage is another network's.
 
     The first stage comes with its network's embedding of patches, the last with its features and head. Only this
-    module and the stitches learn; these stand in for the map that a :class:`Joined` stage is behind.
+    module and the stitches learn.
 
     Args:
         meta: The network around it; it is copied.
@@ -79,8 +60,7 @@ class Hybrid(nn.Module):
         super().__init__()
         self.meta = copy.deepcopy(meta).requires_grad_(False).eval()
         self.stage, last = stage, stage == len(module.stages) - 1
-        inside = module.stages[stage]
-        self.part = nn.ModuleDict({"stage": inside.stage if isinstance(inside, Joined) else inside})
+        self.part = nn.ModuleDict({"stage": module.stages[stage]})
         if stage == 0:
             self.part["stem"] = module.stem
         if last:
@@ -108,25 +88,6 @@ class Hybrid(nn.Module):
 
 def _stitch(width: int, wanted: int) -> nn.Module:
     return nn.Identity() if width == wanted else nn.Linear(width, wanted)
-
-
-@torch.no_grad()
-def keep_stitches(module: Classifier, hybrids: Sequence[Hybrid]) -> None:
-    """Let joined stages follow one another as they did through the meta network's hidden state.
-
-    The map of each stage becomes the stitch that left the stage before, and then the one that entered this.
-
-    Args:
-        module: The network that the hybrids took their modules from.
-        hybrids: One a stage, in order; narrower or wider than the meta network, so that there are stitches.
-    """
-    for stage, before, here in zip(module.stages[1:], hybrids, hybrids[1:], strict=False):
-        assert isinstance(stage, Joined)
-        leave, enter = before.leave, here.enter
-        assert isinstance(leave, nn.Linear)
-        assert isinstance(enter, nn.Linear)
-        stage.joint.weight.copy_(enter.weight @ leave.weight)
-        stage.joint.bias.copy_(enter(leave.bias))
 
 
 def learn(

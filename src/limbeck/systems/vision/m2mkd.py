@@ -17,7 +17,7 @@ from limbeck.systems.lab import Lab
 from limbeck.systems.measured import Column, Measured
 from limbeck.systems.registry import system
 from limbeck.systems.vision.data import Sizes, image_set
-from limbeck.systems.vision.hybrids import Hybrid, Modular, incubated, keep_stitches, learn, load_entropy
+from limbeck.systems.vision.hybrids import Hybrid, Modular, incubated, learn, load_entropy
 from limbeck.systems.vision.measures import right
 from limbeck.systems.vision.models import Classifier, Shape
 from limbeck.systems.vision.teachers import image_teacher
@@ -38,14 +38,12 @@ class Way:
     Args:
         modules: Share of the teacher's words in the training of modules; None leaves that out.
         meta: Whether the network around the modules knows anything.
-        stitches: Whether the modules stay joined by the stitches that they learnt with.
         whole: Whether the teacher teaches from end to end.
         longer: Whether the steps of the modules are added to those from end to end.
     """
 
     modules: float | None = None
     meta: bool = True
-    stitches: bool = True
     whole: bool = False
     longer: bool = False
 
@@ -56,7 +54,6 @@ ARMS: Mapping[str, tuple[Role, str, Way]] = {
     "kd-long": ("baseline", "from end to end, KD, with the modules' steps", Way(whole=True, longer=True)),
     "m2mkd": ("method", "m2mKD", Way(modules=0.5)),
     "labels": ("ablation", "modules by labels alone", Way(modules=0.0)),
-    "dropped": ("ablation", "m2mKD without its stitches", Way(modules=0.5, stitches=False)),
     "random-meta": ("ablation", "m2mKD in a network that knows nothing", Way(modules=0.5, meta=False)),
 }
 
@@ -91,18 +88,17 @@ def m2mkd(lab: Lab, *, before: int | None = None, steps: int | None = None, work
     A meta network (one block a stage) is trained; the teacher's stages (two blocks) are trained in its place one by
     one, joined and fine-tuned. For each i the student's module i learns in the meta network, between linear stitches,
     from the teacher's module i in the same place: ``L = (1 - a) CE + a KL(teacher hybrid, student hybrid)``, a = 0.5,
-    temperature 1; meta network and teacher are frozen. The modules are then the student's first weights, and two
-    stitches that follow one another the linear map between two modules, which all arms have. Arms: from end to end;
-    with KD from the whole teacher, also with the modules' steps added; m2mKD; modules by labels alone; stitches
-    dropped; a meta network that knows nothing. Shifted pictures are noisy, grey and moved; early is after a
+    temperature 1; meta network and teacher are frozen. The modules, without stitches, are then the student's first
+    weights. Arms: from end to end; with KD from the whole teacher, also with the modules' steps added; m2mKD; modules
+    by labels alone; a meta network that knows nothing. Shifted pictures are noisy, grey and moved; early is after a
     quarter of the steps. Mixup, cutmix and the loss that spreads tokens over experts are left out. Not tuned: shapes,
-    steps, learning rates.
+    learning rates, steps from end to end; those of the modules are of two, by validation pictures.
     """
     sizes = lab.pick(
         smoke=Sizes(48, 24, 40, 48), default=Sizes(1200, 1000, 2000, 6000), full=Sizes(4000, 2000, 4000, 20_000)
     )
     budget = Budget(steps or lab.pick(smoke=4, default=240, full=4000), lr=2e-3)
-    first = Budget(before or lab.pick(smoke=1, default=120, full=2000), lr=2e-3)
+    first = Budget(before or lab.pick(smoke=1, default=400, full=2000), lr=2e-3)
     long = Budget(lab.pick(smoke=1, default=400, full=8000), lr=2e-3)
     pool = image_set(sizes=sizes)
     meta = image_teacher(lab, META, pool, long)
@@ -132,7 +128,6 @@ def m2mkd(lab: Lab, *, before: int | None = None, steps: int | None = None, work
         ("m2mKD is better on shifted pictures than KD", "m2mkd", "kd", OOD.name),
         ("m2mKD is ahead of KD early", "m2mkd", "kd", EARLY.name),
         ("the teacher's modules teach more than labels", "m2mkd", "labels", accuracy),
-        ("the stitches are worth keeping", "m2mkd", "dropped", accuracy),
         ("the meta network must know something", "m2mkd", "random-meta", accuracy),
     )
     return findings
@@ -154,8 +149,6 @@ def modules(job: ModularJob) -> tuple[Modular, dict[str, float]]:
         )
         for stage, hybrid in enumerate(hybrids)
     ]  # fmt: skip
-    if job.way.stitches:
-        keep_stitches(student, hybrids)
     shape = job.student
     assert isinstance(shape, Modular)
     weights = {name: value.detach().cpu() for name, value in student.state_dict().items()}
