@@ -85,12 +85,17 @@ class RunFolder:
             free: Dotted names of what may change.
 
         Raises:
-            LimbeckError: The folder's run was asked for something else.
+            LimbeckError: The folder's run was asked for something else, or its ``config.yaml`` is damaged.
         """
         written = self.path / "config.yaml"
         if not written.exists():
             return
-        found = yaml.safe_load(written.read_text(encoding="utf-8")) or {}
+        try:
+            found = yaml.safe_load(written.read_text(encoding="utf-8")) or {}
+        except (UnicodeDecodeError, yaml.YAMLError) as error:
+            raise LimbeckError(f"{written}: is damaged: {' '.join(str(error).split())}") from None
+        if not isinstance(found, dict):
+            raise LimbeckError(f"{written}: is damaged: got {type(found).__name__}, expected a mapping")
         before = dict(_flat({name: value for name, value in found.items() if name in config}))
         now = dict(_flat(config))
         for name in sorted((before.keys() | now.keys()) - set(free)):
