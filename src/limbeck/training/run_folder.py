@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import platform
+import shutil
 import subprocess
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -139,6 +141,23 @@ class RunFolder:
         folder = self.path / name
         folder.mkdir(exist_ok=True)
         return folder
+
+
+@contextmanager
+def forgotten_if_refused(path: Path) -> Iterator[None]:
+    """Remove the folder of a run that was refused before anything happened, so that a mistyped value can be typed again.
+
+    Args:
+        path: What was there before, or has come to hold more than what was asked, stays.
+    """
+    new = not path.exists() or (path.is_dir() and not any(path.iterdir()))
+    try:
+        yield
+    except LimbeckError:
+        filled = {file.name for file in path.rglob("*") if file.is_file() and file.stat().st_size}
+        if new and filled <= {"config.yaml", "recipe.json"}:
+            shutil.rmtree(path, ignore_errors=True)
+        raise
 
 
 def _flat(values: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
