@@ -80,7 +80,11 @@ def test_shapes_are_those_that_a_tap_captures(tmp_path: Path, family: str) -> No
 @pytest.mark.parametrize(
     ("family", "task", "message"),
     [
-        ("vit", ["--task", "causal-lm"], "transformers has no AutoModelForCausalLM for a vit; possible: --task embedding"),
+        (
+            "vit",
+            ["--task", "causal-lm"],
+            "no AutoModelForCausalLM for a vit; possible: --task embedding",
+        ),
         ("llama", ["--task", "image-classification"], "for a llama; possible: --task causal-lm or sequence-class"),
         ("clip", [], "CLIPModel does not run on text or on pictures alone"),
     ],

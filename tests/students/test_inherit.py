@@ -87,10 +87,9 @@ def test_t5_keeps_its_positions_without_its_first_layer() -> None:
     with torch.no_grad():
         for stack in (teacher.encoder, teacher.decoder):
             for layer in stack.block[0].layer:
-                last = layer.DenseReluDense.wo if hasattr(layer, "DenseReluDense") else None
-                for name in ("SelfAttention", "EncDecAttention"):
-                    last = getattr(layer, name).o if hasattr(layer, name) else last
-                last.weight.zero_()
+                for name, part in layer.named_modules():
+                    if name.split(".")[-1] in ("o", "wo"):
+                        part.weight.zero_()
             stack.block[0].layer[0].SelfAttention.relative_attention_bias.weight.normal_()
         inputs = {"input_ids": torch.tensor([[4, 5, 6, 7]]), "decoder_input_ids": torch.tensor([[0, 4, 9]])}
         torch.testing.assert_close(inherit(teacher, [1])(**inputs).logits, teacher(**inputs).logits)

@@ -62,7 +62,7 @@ def test_wrong_plans_are_told(values: dict[str, Any], message: str) -> None:
 
 def test_keys_that_are_no_names_are_told(tmp_path: Path) -> None:
     with pytest.raises(LimbeckError, match=r"^DistillConfig\.data: got .*keys are names, got 5 for one$"):
-        DistillConfig(task="embedding", teacher="a", student="b", data={"train": "t.jsonl", 5: 3})
+        DistillConfig(**{"task": "embedding", "teacher": "a", "student": "b", "data": {"train": "t.jsonl", 5: 3}})
 
 
 def test_plan_is_read_from_a_file(tmp_path: Path) -> None:

@@ -145,7 +145,7 @@ class RunFolder:
 
 @contextmanager
 def forgotten_if_refused(path: Path) -> Iterator[None]:
-    """Remove the folder of a run that was refused before anything happened, so that a mistyped value can be typed again.
+    """Remove the folder of a run that was refused before anything happened, so that a mistake can be put right.
 
     Args:
         path: What was there before, or has come to hold more than what was asked, stays.
