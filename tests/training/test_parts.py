@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from limbeck.distill.config import DistillConfig
+from limbeck.distill.config import DistillConfig, StudentSettings
 from limbeck.errors import LimbeckError
 from limbeck.training.averaging import average_weights
 from limbeck.training.plan import Plan
@@ -60,9 +60,10 @@ def test_wrong_plans_are_told(values: dict[str, Any], message: str) -> None:
         Plan(**{"lr": 1.0, "epochs": 1, **values})
 
 
-def test_keys_that_are_no_names_are_told(tmp_path: Path) -> None:
+def test_keys_that_are_no_names_are_told() -> None:
+    data: Any = {"train": "t.jsonl", 5: 3}
     with pytest.raises(LimbeckError, match=r"^DistillConfig\.data: got .*keys are names, got 5 for one$"):
-        DistillConfig(**{"task": "embedding", "teacher": "a", "student": "b", "data": {"train": "t.jsonl", 5: 3}})
+        DistillConfig(task="embedding", teacher="a", student=StudentSettings(name="b"), data=data)
 
 
 def test_plan_is_read_from_a_file(tmp_path: Path) -> None:
