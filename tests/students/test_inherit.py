@@ -71,6 +71,7 @@ def test_what_cannot_be_cut_is_told() -> None:
         ("intermediate_size", "32"),
         ("to_dict", 3),
         ("num_attention_heads", 3),
+        ("num_attention_heads", 0),
         ("hidden_act", "foo"),
     ],
 )

@@ -54,7 +54,7 @@ def inherit(
     config = smaller_config(teacher.config, kept, changes or {})
     try:
         student: PreTrainedModel = type(teacher)(config)
-    except (KeyError, ValueError, TypeError, RuntimeError) as error:
+    except (KeyError, ValueError, TypeError, RuntimeError, ArithmeticError) as error:
         raise LimbeckError(f"student.config: {' '.join(str(error).split())}") from None
     given = teacher.state_dict()
     with torch.no_grad():
