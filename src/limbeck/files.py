@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +43,40 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> int:
     sync(unfinished)
     unfinished.replace(path)
     return path.stat().st_size
+
+
+@contextmanager
+def whole_folder(path: Path) -> Iterator[Path]:
+    """Write a folder so that a reader, or a kill, meets a whole one or none.
+
+    Args:
+        path: What is there before is replaced at the end.
+
+    Yields:
+        The folder to write into; it becomes ``path`` where the block ends without an error.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "model"
+        >>> with whole_folder(path) as unfinished:
+        ...     _ = (unfinished / "config.json").write_text("{}")
+        ...     path.exists()
+        False
+        >>> [file.name for file in path.iterdir()]
+        ['config.json']
+    """
+    unfinished, former = (path.with_name(f".{state}-{path.name}") for state in ("unfinished", "former"))
+    for left in (unfinished, former):
+        shutil.rmtree(left, ignore_errors=True)
+    unfinished.mkdir(parents=True)
+    yield unfinished
+    for file in [*unfinished.rglob("*"), unfinished]:
+        sync(file)
+    if path.exists():
+        path.rename(former)
+    unfinished.rename(path)
+    sync(path.parent)
+    shutil.rmtree(former, ignore_errors=True)
 
 
 def sha256_of(path: Path) -> str:

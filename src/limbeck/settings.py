@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ModelWrapValidatorHandler, ValidationError, model_validator
 
 from limbeck.errors import LimbeckError, near_matches
 
@@ -33,6 +33,15 @@ class Settings(BaseModel):
             super().__init__(**values)
         except ValidationError as error:
             raise LimbeckError("; ".join(self._explain(dict(one)) for one in error.errors())) from None
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _named(cls, values: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        """YAML has keys of any kind, and a nested mapping is handed on as keyword arguments."""
+        wrong = [key for key in values if not isinstance(key, str)] if isinstance(values, dict) else []
+        if wrong:
+            raise ValueError(f"keys are names, got {wrong[0]!r} for one")
+        return handler(values)
 
     @classmethod
     def _explain(cls, error: dict[str, Any]) -> str:

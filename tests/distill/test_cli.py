@@ -105,6 +105,25 @@ def test_a_mistake_is_one_line(
     assert message in told[0]
 
 
+@pytest.mark.parametrize("resume", [[], ["--resume"]])
+def test_a_mistyped_monitor_can_be_typed_again(
+    tmp_path: Path, resume: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = ["distill", str(project(tmp_path)), "plan.max_steps=1", "--out", str(tmp_path / "run"), *resume]
+    assert execute([*asked, "plan.monitor=agreemnt"]) == 2
+    assert "no validation gives 'agreemnt'; did you mean 'agreement'" in capsys.readouterr().err
+    assert execute([*asked, "plan.monitor=agreement"]) == 0
+
+
+def test_what_lay_in_a_folder_is_not_forgotten(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = project(tmp_path)
+    (tmp_path / "own").mkdir()
+    own = config.rename(tmp_path / "own" / "config.yaml")
+    assert execute(["distill", str(own), "--out", str(tmp_path / "own")]) == 2
+    assert "is not empty" in capsys.readouterr().err
+    assert own.exists()
+
+
 def test_a_loss_that_is_no_number_keeps_the_last_checkpoint(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config = project(tmp_path, plan={"lr": 1e30, "max_steps": 6, "save_every": 1, "clip": None})
     assert execute(["distill", str(config), "--out", str(tmp_path / "run")]) == 1

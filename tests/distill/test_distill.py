@@ -173,6 +173,31 @@ class _Both(Callback):
         self.clock.on_step(progress)
 
 
+def test_a_model_is_whole_or_absent_and_metrics_come_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config, out = configured(project(tmp_path)), tmp_path / "run"
+    from limbeck.distill import run
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(run, "write_card", stop)
+        with pytest.raises(KeyboardInterrupt):
+            distill(config, out, progress=False)
+    assert not (out / "model").exists()
+    assert not (out / "metrics.json").exists()
+    written = []
+    for _ in range(2):  # goes on after the kill, then is asked again
+        done = distill(config, out, resume=True, progress=False)
+        assert {"config.json", "model.safetensors", "tokenizer.json", "README.md"} <= {
+            file.name for file in done.model.iterdir()
+        }
+        assert not list(out.glob(".*model"))
+        written.append((done.model / "model.safetensors").read_bytes())
+    assert written[0] == written[1]
+    assert (out / "metrics.json").exists()
+
+
 def test_adaptors_are_merged_and_the_rest_stays(tmp_path: Path) -> None:
     config = configured(project(tmp_path), "student.lora.rank=2")
     ready = prepare(config)

@@ -12,6 +12,7 @@ from limbeck.methods.find import make_method, named_methods
     ("settings", "message"),
     [
         ({"name": "tiad"}, "there is no 'tiad'; did you mean 'taid'"),
+        ({"name": ["logits"]}, "there is no ['logits']"),
         ({"name": "taid", "alfa": 1}, "method taid: unknown key 'alfa'; did you mean 'alpha'"),
         ({"name": "taid", "alpha": "much"}, "method taid.alpha: got 'much'"),
         ({"name": "taid", "t_start": 0.9, "t_end": 0.5}, "method taid: t_start (0.9) is greater than t_end (0.5)"),

@@ -7,7 +7,15 @@ from pathlib import Path
 
 import pytest
 import torch
-from transformers import PreTrainedModel, ResNetConfig, ResNetForImageClassification
+from transformers import (
+    CLIPConfig,
+    CLIPModel,
+    GPT2Config,
+    GPT2LMHeadModel,
+    PreTrainedModel,
+    ResNetConfig,
+    ResNetForImageClassification,
+)
 
 from limbeck.cli.app import execute
 from limbeck.models.quiet import quiet_transformers
@@ -23,6 +31,12 @@ def resnet() -> ResNetForImageClassification:
     )
 
 
+def clip() -> CLIPModel:
+    sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
+    words, pictures = {"vocab_size": 30, "max_position_embeddings": 20}, {"image_size": 16, "patch_size": 8}
+    return CLIPModel(CLIPConfig(text_config=sizes | words, vision_config=sizes | pictures, projection_dim=8))
+
+
 FAMILIES: dict[str, Callable[[], PreTrainedModel]] = {
     "llama": causal,
     "t5": seq2seq,
@@ -30,10 +44,11 @@ FAMILIES: dict[str, Callable[[], PreTrainedModel]] = {
     "vit": vit,
     "resnet": resnet,
 }
+OTHERS: dict[str, Callable[[], PreTrainedModel]] = {"clip": clip}
 
 
 def saved(family: str, folder: Path) -> PreTrainedModel:
-    model = FAMILIES[family]()
+    model = (FAMILIES | OTHERS)[family]()
     with quiet_transformers():
         model.save_pretrained(folder)
     (folder / "model.safetensors").unlink()  # shapes need no weights
@@ -60,6 +75,34 @@ def test_shapes_are_those_that_a_tap_captures(tmp_path: Path, family: str) -> No
         assert tuple(names.get(size, size) if isinstance(size, str) else size for size in shape) == captured[path].shape
         assert found[path].parameters == parameters_of(model.get_submodule(path))
     assert len(shaped) > len(found) / 2
+
+
+@pytest.mark.parametrize(
+    ("family", "task", "message"),
+    [
+        (
+            "vit",
+            ["--task", "causal-lm"],
+            "no AutoModelForCausalLM for a vit; possible: --task embedding",
+        ),
+        ("llama", ["--task", "image-classification"], "for a llama; possible: --task causal-lm or sequence-class"),
+        ("clip", [], "CLIPModel does not run on text or on pictures alone"),
+    ],
+)
+def test_what_cannot_be_listed_is_told(
+    tmp_path: Path, family: str, task: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    saved(family, tmp_path)
+    assert execute(["sites", str(tmp_path), *task]) == 2
+    told = capsys.readouterr().err
+    assert message in told
+    assert told.count("\n") == 1
+    assert execute(["sites", str(tmp_path), "--task", told.split("--task ")[1].split()[-1]]) == 0
+
+
+def test_a_classifier_without_padding_is_listed(tmp_path: Path) -> None:
+    GPT2LMHeadModel(GPT2Config(vocab_size=20, n_embd=8, n_layer=1, n_head=2)).save_pretrained(tmp_path)
+    assert sites(str(tmp_path), "AutoModelForSequenceClassification")[-1].path == "score"
 
 
 def test_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -63,6 +63,40 @@ def test_what_cannot_be_cut_is_told() -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("num_hidden_layers", "two"),
+        ("num_hidden_layers", 1.5),
+        ("hidden_size", None),
+        ("intermediate_size", "32"),
+        ("to_dict", 3),
+        ("num_attention_heads", 3),
+        ("num_attention_heads", 0),
+        ("hidden_act", "foo"),
+    ],
+)
+def test_impossible_settings_are_told(name: str, value: object) -> None:
+    with pytest.raises(LimbeckError, match=r"^student\.config[.:]") as caught:
+        inherit(bert(), 1, {name: value})
+    assert "\n" not in str(caught.value)
+
+
+def test_t5_keeps_its_positions_without_its_first_layer() -> None:
+    """A teacher whose first layers do nothing says the same without them."""
+    torch.manual_seed(0)
+    teacher = seq2seq().eval()
+    with torch.no_grad():
+        for stack in (teacher.encoder, teacher.decoder):
+            for layer in stack.block[0].layer:
+                for name, part in layer.named_modules():
+                    if name.split(".")[-1] in ("o", "wo"):
+                        part.weight.zero_()
+            stack.block[0].layer[0].SelfAttention.relative_attention_bias.weight.normal_()
+        inputs = {"input_ids": torch.tensor([[4, 5, 6, 7]]), "decoder_input_ids": torch.tensor([[0, 4, 9]])}
+        torch.testing.assert_close(inherit(teacher, [1])(**inputs).logits, teacher(**inputs).logits)
+
+
+@pytest.mark.parametrize(
     ("layers", "depth", "expected"),
     [(1, 1, [0]), (2, 12, [0, 11]), (4, 12, [0, 4, 7, 11]), (12, 12, list(range(12))), ([3], 12, [3])],
 )

@@ -85,6 +85,9 @@ def test_unknown_slug_and_file(tmp_path: Path) -> None:
         find(str(tmp_path / "nothing.py"))
     with pytest.raises(LimbeckError, match=r"exactly one function under @system; it has none"):
         find(str(written(tmp_path, "x = 1\n")))
+    (tmp_path / "bytes.py").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(LimbeckError, match=r"bytes\.py: is not UTF-8 text"):
+        find(str(tmp_path / "bytes.py"))
     with pytest.raises(LimbeckError, match=r"it has toy-mmt, other"):
         find(str(written(tmp_path, TOY + TOY.replace("toy-mmt", "other"))))
 

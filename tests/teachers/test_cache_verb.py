@@ -9,6 +9,7 @@ import pytest
 
 from limbeck.cli.app import execute
 from limbeck.teachers.store.reader import StoredTeacher
+from tests.distill.toys import project
 from tests.teachers.test_text_local import WORDS, model, tokenizer
 
 
@@ -43,6 +44,21 @@ def test_a_store_is_written_and_trained_from(config: Path, tmp_path: Path, capsy
     assert execute([*trained[:-1], str(tmp_path / "other")]) == 2
     told = capsys.readouterr().err
     assert "is not what the teacher saw" in told
+
+
+def test_a_file_is_no_store(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert execute(["cache", str(config), "--device", "cpu", "--out", str(config)]) == 2
+    assert capsys.readouterr().err == f"error: {config}: is a file; a store needs a folder\n"
+
+
+@pytest.mark.parametrize(
+    ("task", "keep"),
+    [("sequence-classification", "full"), ("image-classification", "full"), ("token-classification", "top-k")],
+)
+def test_what_is_kept_by_default(tmp_path: Path, task: str, keep: str) -> None:
+    store = tmp_path / "store"
+    assert execute(["cache", str(project(tmp_path, task)), "--device", "cpu", "--out", str(store)]) == 0
+    assert StoredTeacher(store).manifest.description.keep == keep
 
 
 def test_two_processes_and_wrong_options(config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

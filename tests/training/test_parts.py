@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import nn
 
+from limbeck.distill.config import DistillConfig, StudentSettings
 from limbeck.errors import LimbeckError
 from limbeck.training.averaging import average_weights
 from limbeck.training.plan import Plan
@@ -57,6 +58,12 @@ def test_schedules_without_warmup_start_at_the_peak() -> None:
 def test_wrong_plans_are_told(values: dict[str, Any], message: str) -> None:
     with pytest.raises(LimbeckError, match=message):
         Plan(**{"lr": 1.0, "epochs": 1, **values})
+
+
+def test_keys_that_are_no_names_are_told() -> None:
+    data: Any = {"train": "t.jsonl", 5: 3}
+    with pytest.raises(LimbeckError, match=r"^DistillConfig\.data: got .*keys are names, got 5 for one$"):
+        DistillConfig(task="embedding", teacher="a", student=StudentSettings(name="b"), data=data)
 
 
 def test_plan_is_read_from_a_file(tmp_path: Path) -> None:
@@ -145,6 +152,14 @@ def test_log_survives_a_torn_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(LimbeckError, match="is a file"):
         RunFolder(tmp_path / "file")
+
+
+@pytest.mark.parametrize("content", [b"{: bad", b"[]\n- 3", b"[1]", b"lr: \xff"])
+def test_damaged_configuration_of_a_run_is_told(tmp_path: Path, content: bytes) -> None:
+    run = RunFolder(tmp_path)
+    (tmp_path / "config.yaml").write_bytes(content)
+    with pytest.raises(LimbeckError, match=r"config\.yaml: is damaged: [^\n]+$"):
+        run.refuse_other({"lr": 0.1})
 
 
 def test_environment_tells_what_a_number_depends_on() -> None:

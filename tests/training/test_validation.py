@@ -68,6 +68,23 @@ def test_monitor_that_nothing_gives_is_told() -> None:
         fit(Line(), line_batches(), plain(patience=1), progress=False)
 
 
+@pytest.mark.parametrize("monitor", ["sqares", "val/sqares"])
+def test_a_term_that_is_not_there_is_told_before_the_first_step(monitor: str) -> None:
+    task = Line()
+    held = line_batches(1)
+    with pytest.raises(LimbeckError, match=rf"no validation gives '{monitor}'; did you mean 'squares'"):
+        fit(task, line_batches(), plain(monitor=monitor), validation_loader=held, progress=False)
+    assert task.slope.item() == 0
+    assert task.training
+
+
+def test_a_term_without_a_weight_may_be_monitored() -> None:
+    task = TaggingTask(weights={"ce": 1.0})
+    options = plain(monitor="mse", restore_best=True)
+    history = fit(task, sentences(), options, validation_loader=sentences(number=8), progress=False)
+    assert history.best_value == min(row["val/mse"] for row in history.validations)
+
+
 @pytest.mark.parametrize("in_folder", [False, True])
 def test_average_of_the_last_epochs(in_folder: bool, tmp_path: Path) -> None:
     slopes: list[float] = []

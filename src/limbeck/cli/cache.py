@@ -34,7 +34,9 @@ def cache(
     ] = None,
     keep: Annotated[
         str | None,
-        typer.Option(help="top-k, nucleus, sample or full. By default full for sequence classification, else top-k."),
+        typer.Option(
+            help="top-k, nucleus, sample or full. By default full for classes of texts or pictures, else top-k."
+        ),
     ] = None,
     k: Annotated[int | None, typer.Option("--k", help="Classes a position at most (top-k, nucleus); 64.")] = None,
     p: Annotated[float | None, typer.Option("--p", help="The mass of a nucleus; 0.95.")] = None,

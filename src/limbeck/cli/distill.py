@@ -64,8 +64,11 @@ def distill(
         return
     from limbeck.distill.run import distill as distil
     from limbeck.training.device import accelerator_on
+    from limbeck.training.run_folder import forgotten_if_refused
 
-    _show(distil(chosen, out, resume=resume, accelerator=accelerator_on(on)))
+    with forgotten_if_refused(out):
+        done = distil(chosen, out, resume=resume, accelerator=accelerator_on(on))
+    _show(done)
 
 
 def _show_preview(would: Preview) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -79,25 +78,21 @@ def carry_out(lab: Lab, name: str, work: Callable[..., Findings], options: Mappi
     """
     from pydantic_core import to_jsonable_python
 
-    from limbeck.training.run_folder import RunFolder, environment
+    from limbeck.training.run_folder import RunFolder, environment, forgotten_if_refused
 
-    folder = RunFolder(lab.out, resume=lab.resume)
-    config = {
-        "system": name,
-        # How many workers share the work has no part in what comes of it, so a run may go on with others.
-        "options": to_jsonable_python({key: value for key, value in options.items() if key != "workers"}),
-        "seeds": list(lab.seeds),
-        "scale": lab.scale,
-    }
-    folder.refuse_other(config)
-    folder.write_config({**config, "device": lab.device, "environment": environment()})
-    lab.say(f"{name}: seeds {', '.join(map(str, lab.seeds))}, {lab.scale}, {lab.device}, in {lab.out}")
-    try:
+    with forgotten_if_refused(lab.out):
+        folder = RunFolder(lab.out, resume=lab.resume)
+        config = {
+            "system": name,
+            # How many workers share the work has no part in what comes of it, so a run may go on with others.
+            "options": to_jsonable_python({key: value for key, value in options.items() if key != "workers"}),
+            "seeds": list(lab.seeds),
+            "scale": lab.scale,
+        }
+        folder.refuse_other(config)
+        folder.write_config({**config, "device": lab.device, "environment": environment()})
+        lab.say(f"{name}: seeds {', '.join(map(str, lab.seeds))}, {lab.scale}, {lab.device}, in {lab.out}")
         return work(lab, **options)
-    except LimbeckError:
-        if not lab.resume:
-            _forget(lab.out)
-        raise
 
 
 def _help(context: typer.Context, system: str) -> None:
@@ -130,12 +125,6 @@ def report_findings(findings: Findings, path: Path, *, title: str) -> None:
         show_grid(grid)
     show_lines(tables.notes(findings))
     show_lines([f"\nWritten to {path}"], style="")
-
-
-def _forget(path: Path) -> None:
-    """Remove a folder in which nothing has happened, so that a mistyped option can be typed again."""
-    if {file.name for file in path.rglob("*") if file.is_file()} <= {"config.yaml", "recipe.json"}:
-        shutil.rmtree(path)
 
 
 def _logs(path: Path) -> list[Path]:

@@ -27,12 +27,17 @@ def sites(
     """
     from limbeck.distill.models import CLASSES
     from limbeck.errors import near_matches
+    from limbeck.models.sites import fits
     from limbeck.models.sites import sites as listed
 
     known = {str(name): kind for name, kind in CLASSES.items()}
     if task and task not in known:
         raise LimbeckError(f"--task: no task {task!r}; {near_matches(task, known)}")
-    found = listed(model, known.get(task))
+    try:
+        found = listed(model, known.get(task))
+    except LimbeckError as error:
+        others = [name for name, kind in known.items() if name != task and fits(model, kind)]
+        raise LimbeckError(f"{error}; possible: --task {' or '.join(others)}" if others else str(error)) from None
     shown = [site for site in found if site.path.count(".") < depth and find in site.path]
     if not shown:
         raise LimbeckError(f"{model}: none of {len(found)} modules; try a greater --depth or another --find")

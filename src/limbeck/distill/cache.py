@@ -49,8 +49,10 @@ def cache_teacher(
         The manifest; None while other processes have not finished.
 
     Raises:
-        LimbeckError: A part cannot be had, or the folder holds another store.
+        LimbeckError: A part cannot be had, or the folder is a file or holds another store.
     """
+    if folder.exists() and not folder.is_dir():
+        raise LimbeckError(f"{folder}: is a file; a store needs a folder")
     if config.task == "embedding":
         raise LimbeckError("a store keeps logits; sentence vectors are as quick to compute as to read")
     if config.method is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -15,6 +15,8 @@ from limbeck.distill.config import DataFile
 from limbeck.errors import LimbeckError, near_matches
 
 FORMATS = (".jsonl", ".csv", ".tsv", ".parquet")
+TABLES = (".csv", ".tsv")
+"""Formats that may be without names of columns."""
 
 
 @dataclass(frozen=True)
@@ -65,12 +67,25 @@ def read_rows(source: DataFile) -> list[Row]:
         source: A file, or a data set of the `datasets` library.
 
     Raises:
-        LimbeckError: It is missing, of an unknown format, empty, or a line of it is not what it should be.
+        LimbeckError: It is missing, of an unknown format, empty, or a line of it is not what it should be; or a setting
+            has no meaning for it.
     """
+    _check_settings(source)
     rows = list(islice(_rows(source), source.rows))
     if not rows:
         raise LimbeckError(f"{source.title()} has no rows{_EMPTY if source.file and source.file.is_dir() else ''}")
     return rows
+
+
+def _check_settings(source: DataFile) -> None:
+    """Refuse what would be passed over in silence."""
+    if source.header is not None and (source.file is None or _format(source.file) not in TABLES):
+        raise LimbeckError(f"{source.title()}: 'header' is for {' and '.join(TABLES)}; the columns have names here")
+    if source.file is None:
+        return
+    for name, value, meant in (("split", source.split, "train"), ("subset", source.subset, None)):
+        if value != meant:
+            raise LimbeckError(f"{source.file}: got {name} {value!r} beside a file; it goes with 'dataset'")
 
 
 def _rows(source: DataFile) -> Iterator[Row]:
@@ -102,6 +117,8 @@ def _json_lines(source: DataFile) -> Iterator[Row]:
             values = json.loads(line)
         except json.JSONDecodeError as error:
             raise LimbeckError(f"{where}: not JSON ({error.msg}, column {error.colno})") from None
+        except (ValueError, RecursionError) as error:  # a number of thousands of digits, thousands of brackets
+            raise LimbeckError(f"{where}: cannot be read as JSON ({str(error).partition(';')[0]})") from None
         if not isinstance(values, dict):
             raise LimbeckError(f"{where}: got {_short(values)}, expected an object of columns and values")
         yield Row(values, where, source.file.parent)
@@ -115,6 +132,7 @@ def _table(source: DataFile) -> Iterator[Row]:
     reader = csv.reader((f"{line}\n" for line in iterate_lines(source.file)), **how)
     try:
         header = source.header or next(reader, [])
+        _check_columns(header, source.file)
         for cells in reader:
             if not cells:
                 continue
@@ -126,14 +144,21 @@ def _table(source: DataFile) -> Iterator[Row]:
         raise LimbeckError(f"{source.file}, line {reader.line_num}: {error}") from None
 
 
+def _check_columns(names: Sequence[str], path: Path) -> None:
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise LimbeckError(f"{path}: two columns are called {twice!r}; rename one of them")
+
+
 def _parquet(source: DataFile) -> Iterator[Row]:
     assert source.file is not None
     import pyarrow as arrow
     import pyarrow.parquet as parquet
 
     try:
-        number = 0
-        for batch in parquet.ParquetFile(source.file).iter_batches():
+        number, file = 0, parquet.ParquetFile(source.file)
+        _check_columns(file.schema_arrow.names, source.file)
+        for batch in file.iter_batches():
             for values in batch.to_pylist():
                 number += 1
                 yield Row(values, f"{source.file}, row {number}", source.file.parent)
@@ -142,13 +167,14 @@ def _parquet(source: DataFile) -> Iterator[Row]:
 
 
 def _class_folders(folder: Path) -> Iterator[Row]:
-    """Pictures in a folder of each class, in the order of their names."""
+    """Pictures in a folder of each class, in the order of their names; what is hidden by a dot is none of them."""
     from PIL import Image
 
     endings = Image.registered_extensions()
     for path in sorted(folder.glob("*/**/*")):
-        if path.suffix.lower() in endings and path.is_file():
-            inside = path.relative_to(folder)
+        inside = path.relative_to(folder)
+        hidden = any(part.startswith(".") for part in inside.parts)
+        if path.suffix.lower() in endings and not hidden and path.is_file():
             yield Row({"image": str(inside), "label": inside.parts[0]}, str(path), folder)
 
 

@@ -16,6 +16,7 @@ from limbeck.distill.prepare import Ready, prepare
 from limbeck.distill.sampling import SamplerClock
 from limbeck.distill.task import DistillTask
 from limbeck.errors import writing
+from limbeck.files import whole_folder
 from limbeck.methods.base import Method
 from limbeck.models.quiet import quiet_transformers
 from limbeck.training.callbacks import Callback, History
@@ -89,9 +90,11 @@ def distill(
         progress=progress,
     )
     metrics = {"student before": before, **_after(ready)}
-    run.write_metrics({"metrics": metrics})
-    model = save_student(ready, out / "model")
-    write_card(model, config, ready, metrics)
+    model = out / "model"
+    with whole_folder(model) as unfinished:
+        save_student(ready, unfinished)
+        write_card(unfinished, config, ready, metrics)
+    run.write_metrics({"metrics": metrics})  # last: it says that the run is finished
     return Distilled(model, metrics, history)
 
 

@@ -52,7 +52,7 @@ def make_method(settings: Mapping[str, Any]) -> Method:
     """
     methods = named_methods()
     name = settings.get("name", "logits")
-    if name not in methods:
+    if not isinstance(name, str) or name not in methods:
         raise LimbeckError(f"method: there is no {name!r}; {near_matches(str(name), methods, most=len(methods))}")
     given = {key: value for key, value in settings.items() if key != "name"}
     checked = settings_of(methods[name])(**given)

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import transformers
+from huggingface_hub.errors import StrictDataclassError
+from safetensors import SafetensorError
 
 from limbeck.errors import LimbeckError
 from limbeck.models.quiet import quiet_transformers
@@ -33,6 +35,12 @@ def load_pretrained(loader: Any, name: str, **how: Any) -> Any:
     try:
         with quiet_transformers():
             return loader.from_pretrained(source, **how)
+    except SafetensorError as error:
+        told = f"its weights are damaged, cut short, or a Git LFS pointer that was not fetched ({error})"
+        raise LimbeckError(f"{name}: cannot be loaded: {told}") from None
+    except (TypeError, AttributeError, StrictDataclassError) as error:  # not an object, or a value of another type
+        told = f"a file of JSON in it is not what it should be: {' '.join(str(error).split())[:300]}"
+        raise LimbeckError(f"{name}: cannot be loaded: {told}") from None
     except (OSError, ValueError, ImportError, KeyError, RuntimeError) as error:
         reason = " ".join(str(error).split())
         raise LimbeckError(f"{name}: cannot be loaded: {reason[:300]}") from None

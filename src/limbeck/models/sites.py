@@ -46,23 +46,49 @@ def sites(name: str, model_class: str | None = None) -> list[Site]:
         model_class: A class of `transformers`; by default the one that the configuration names.
 
     Raises:
-        LimbeckError: There is no such model, or it reads neither text nor pictures.
+        LimbeckError: There is no such model, it is not of that class, or it does not read text or pictures alone.
     """
     config = load_pretrained(transformers.AutoConfig, name)
     named = model_class or next(iter(config.architectures or []), "AutoModel")
     kind = getattr(transformers, named, None)
     if kind is None:
         raise LimbeckError(f"{name}: transformers has no class {named!r}")
+    if not _fits(config, named):
+        raise LimbeckError(f"{name}: transformers has no {named} for a {config.model_type}")
+    if named.endswith("ForSequenceClassification") and getattr(config, "pad_token_id", None) is None:
+        config.pad_token_id = 0  # they refuse a batch without one, and no shape depends on it
     build: Callable[[Any], nn.Module] = kind.from_config if named.startswith("Auto") else kind
-    with quiet_transformers():
-        try:
-            # Shapes alone: nothing is computed, and nothing takes memory.
-            with torch.device("meta"):
+    try:
+        with quiet_transformers():
+            try:
+                # Shapes alone: nothing is computed, and nothing takes memory.
+                with torch.device("meta"):
+                    return _run(build(config), config, name)
+            except RuntimeError:
+                # A model that decides by what it sees. Torch has no narrower error for that (NotImplementedError is one
+                # of these, too); whatever else was wrong is wrong again with real tensors, and told then.
                 return _run(build(config), config, name)
-        except RuntimeError:
-            # A model that decides by what it sees. Torch has no narrower error for that (NotImplementedError is one of
-            # these, too); whatever else was wrong is wrong again with real tensors, and told then.
-            return _run(build(config), config, name)
+    except (RuntimeError, ValueError, TypeError, AttributeError, LookupError, ImportError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise LimbeckError(f"{name}: {named} does not run on text or on pictures alone ({reason})") from None
+
+
+def fits(name: str, model_class: str) -> bool:
+    """Whether a model can be of a class of `transformers`.
+
+    Args:
+        name: A folder or hub name.
+        model_class: One of its Auto classes.
+
+    Raises:
+        LimbeckError: There is no such model.
+    """
+    return _fits(load_pretrained(transformers.AutoConfig, name), model_class)
+
+
+def _fits(config: Any, model_class: str) -> bool:
+    possible = getattr(getattr(transformers, model_class), "_model_mapping", None)
+    return possible is None or type(config) in possible
 
 
 @torch.no_grad()

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
+from huggingface_hub.errors import StrictDataclassError
 from torch import Tensor
 from transformers import PreTrainedModel
 
@@ -18,6 +19,9 @@ DEPTHS = ("num_hidden_layers", "num_layers", "encoder_layers", "decoder_layers",
 
 FUSED = re.compile(r"c_attn|qkv|query_key_value|Wqkv")
 """Queries, keys and values in one matrix: its first rows are not the first rows of each."""
+
+FIRST = "relative_attention_bias"
+"""T5's distances between positions: all layers read them, and the first alone has them."""
 
 
 def inherit(
@@ -48,7 +52,10 @@ def inherit(
     """
     kept = kept_layers(layers, depth(teacher))
     config = smaller_config(teacher.config, kept, changes or {})
-    student: PreTrainedModel = type(teacher)(config)
+    try:
+        student: PreTrainedModel = type(teacher)(config)
+    except (KeyError, ValueError, TypeError, RuntimeError, ArithmeticError) as error:
+        raise LimbeckError(f"student.config: {' '.join(str(error).split())}") from None
     given = teacher.state_dict()
     with torch.no_grad():
         for name, value in student.state_dict().items():
@@ -112,12 +119,15 @@ def apply_changes(config: Any, changes: Mapping[str, Any]) -> None:
     """Change settings of a model's configuration in place.
 
     Raises:
-        LimbeckError: A change names no setting.
+        LimbeckError: A change names no setting, or has a value that is not possible.
     """
     for name, value in changes.items():
-        if not hasattr(config, name):
+        if not hasattr(config, name) or callable(getattr(config, name)):
             raise LimbeckError(f"student.config: no setting {name!r}; {near_matches(name, config.to_dict())}")
-        setattr(config, name, value)
+        try:
+            setattr(config, name, value)
+        except (StrictDataclassError, AttributeError, TypeError, ValueError) as error:
+            raise LimbeckError(f"student.config.{name}: got {value!r}: {' '.join(str(error).split())}") from None
 
 
 def _in_teacher(name: str, kept: Sequence[int], teacher: PreTrainedModel) -> str:
@@ -128,7 +138,8 @@ def _in_teacher(name: str, kept: Sequence[int], teacher: PreTrainedModel) -> str
     ]
     for path in sorted(stacks, key=len):
         if match := re.match(rf"({re.escape(path)}\.)(\d+)(\..*)", name):
-            return f"{match[1]}{kept[int(match[2])]}{match[3]}"
+            layer = 0 if FIRST in name else kept[int(match[2])]
+            return f"{match[1]}{layer}{match[3]}"
     return name
 
 

@@ -120,7 +120,10 @@ def read_cards(path: Path) -> Iterator[Card]:
     Raises:
         LimbeckError: The file is not Python, or a decorator's argument is missing, unknown or not a literal.
     """
-    source = path.read_text(encoding="utf-8")
+    try:
+        source = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise LimbeckError(f"{path}: is not UTF-8 text ({error.reason} at byte {error.start})") from None
     if "@system" not in source:
         return
     try:

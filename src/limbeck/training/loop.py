@@ -32,7 +32,7 @@ from limbeck.training.seed import set_seed, undisturbed_randomness
 from limbeck.training.step import StepGradient
 from limbeck.training.task import Task
 from limbeck.training.trackers import Trackers, make_accelerator
-from limbeck.training.validation import on_device, term_means
+from limbeck.training.validation import check_monitor, on_device, term_means
 from limbeck.training.weights import load_own_state, snapshot
 
 Validate = Callable[[Task], Mapping[str, float]]
@@ -156,6 +156,10 @@ class _Loop:
 
     def run_all(self, *, resume: bool) -> History:
         self._open(resume=resume)
+        if self.at.step == 0 and self.validate is None and self.validation_loader is not None:
+            # What `validate` gives is only known when it has been called.
+            held, accelerator = self.validation_loader, self.accelerator
+            check_monitor(self.plan.monitor, self.task, held, accelerator, self.gradient.autocast())
         self._tell("on_start")
         try:
             while not self.history.stopped:

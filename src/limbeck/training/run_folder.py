@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import platform
+import shutil
 import subprocess
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -85,12 +87,17 @@ class RunFolder:
             free: Dotted names of what may change.
 
         Raises:
-            LimbeckError: The folder's run was asked for something else.
+            LimbeckError: The folder's run was asked for something else, or its ``config.yaml`` is damaged.
         """
         written = self.path / "config.yaml"
         if not written.exists():
             return
-        found = yaml.safe_load(written.read_text(encoding="utf-8")) or {}
+        try:
+            found = yaml.safe_load(written.read_text(encoding="utf-8")) or {}
+        except (UnicodeDecodeError, yaml.YAMLError) as error:
+            raise LimbeckError(f"{written}: is damaged: {' '.join(str(error).split())}") from None
+        if not isinstance(found, dict):
+            raise LimbeckError(f"{written}: is damaged: got {type(found).__name__}, expected a mapping")
         before = dict(_flat({name: value for name, value in found.items() if name in config}))
         now = dict(_flat(config))
         for name in sorted((before.keys() | now.keys()) - set(free)):
@@ -134,6 +141,23 @@ class RunFolder:
         folder = self.path / name
         folder.mkdir(exist_ok=True)
         return folder
+
+
+@contextmanager
+def forgotten_if_refused(path: Path) -> Iterator[None]:
+    """Remove the folder of a run that was refused before anything happened, so that a mistake can be put right.
+
+    Args:
+        path: What was there before, or has come to hold more than what was asked, stays.
+    """
+    new = not path.exists() or (path.is_dir() and not any(path.iterdir()))
+    try:
+        yield
+    except LimbeckError:
+        filled = {file.name for file in path.rglob("*") if file.is_file() and file.stat().st_size}
+        if new and filled <= {"config.yaml", "recipe.json"}:
+            shutil.rmtree(path, ignore_errors=True)
+        raise
 
 
 def _flat(values: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:

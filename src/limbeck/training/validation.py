@@ -1,4 +1,4 @@
-"""The means of a task's terms on held-out batches."""
+"""The means of a task's terms on held-out batches, and whether they are what a plan monitors."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from accelerate import Accelerator
 from accelerate.utils import gather_object, send_to_device
 
 from limbeck.batch import Batch
-from limbeck.errors import LimbeckError, TrainingError
+from limbeck.errors import LimbeckError, TrainingError, near_matches
 from limbeck.losses.term import Term, add_terms
+from limbeck.training.seed import undisturbed_randomness
 from limbeck.training.task import Task
 
 
@@ -54,6 +55,39 @@ def term_means(
         raise TrainingError(f"validation: the task weighs {absent[0]!r}, and its forward in eval mode does not give it")
     loss = sum(task.weights[name] * mean for name, mean in means.items() if name in task.weights)
     return {"val/loss": loss, **{f"val/{name}": mean for name, mean in means.items()}}
+
+
+@torch.no_grad()
+def check_monitor(
+    wanted: str,
+    task: Task,
+    loader: Iterable[Batch],
+    accelerator: Accelerator,
+    autocast: AbstractContextManager[object],
+) -> None:
+    """Refuse to monitor what :func:`term_means` will not give, before anything is trained.
+
+    Args:
+        wanted: What the plan monitors.
+        task: Its first held-out batch is looked at where its weights do not tell; it is left in its mode.
+        loader: Held-out batches.
+        accelerator: Gives the device.
+        autocast: The precision.
+
+    Raises:
+        LimbeckError: The task has no such term.
+    """
+    known = {"loss", *task.weights}
+    if wanted.removeprefix("val/") in known:
+        return
+    training = task.training
+    task.eval()
+    with undisturbed_randomness(), autocast:
+        terms = [name for batch in islice(loader, 1) for name in task(on_device(batch, accelerator))]
+    task.train(training)
+    if terms and wanted.removeprefix("val/") not in terms:
+        possible = dict.fromkeys(["loss", *task.weights, *terms])
+        raise LimbeckError(f"Plan.monitor: no validation gives {wanted!r}; {near_matches(wanted, possible)}")
 
 
 def on_device(batch: Batch, accelerator: Accelerator) -> Batch:

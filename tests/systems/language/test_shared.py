@@ -9,6 +9,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from limbeck.cli.app import execute
 from limbeck.distill.examples import next_tokens
 from limbeck.systems.language.arms import Arm, Budget, logits
 from limbeck.systems.language.measures import liked_by, likelihood, quality
@@ -25,6 +26,25 @@ KL = Arm("kl", "forward KL", "baseline", logits("forward_kl"))
 def score(column: Column) -> float:
     metric, statistics = column
     return metric.score(statistics)
+
+
+@pytest.mark.parametrize(
+    ("system", "width", "message"),
+    [
+        ("taid", "7", "width 7: does not go with 2 heads; possible: 6, 8 and"),
+        ("taid", "1", "width 1: does not go with 2 heads; possible: 2 and"),
+        ("taid", "0", "width: got 0, must be at least 1"),
+        ("frontier-kd", "63", "width 63: does not go with 4 heads; possible: 60, 64 and"),
+        ("ddk", "7", "width 7: does not go with 2 heads"),
+    ],
+)
+def test_a_width_that_heads_do_not_share_is_told(
+    tmp_path: Path, cache: Path, system: str, width: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, kept = str(tmp_path / "run"), sorted(cache.rglob("*"))
+    assert execute(["run", system, "--scale", "smoke", "--width", width, "--out", out, "--device", "cpu"]) == 2
+    assert message in capsys.readouterr().err
+    assert sorted(cache.rglob("*")) == kept
 
 
 def test_likelihood_is_that_of_each_sequence_alone() -> None:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from transformers import GPT2Config, GPT2LMHeadModel
 from transformers.modeling_outputs import CausalLMOutput
 
+from limbeck.errors import LimbeckError
 from limbeck.models.generation import continuations, ended
 from limbeck.world.language.vocabulary import Vocabulary
 
@@ -25,12 +26,30 @@ class Shape:
         layers: How many.
         heads: Of each attention.
         family: A GPT, or a recurrent network, which has no heads.
+
+    Raises:
+        LimbeckError: The heads do not divide the width, or a number is less than 1.
+
+    Example:
+        >>> Shape(7, heads=2)
+        Traceback (most recent call last):
+        limbeck.errors.LimbeckError: width 7: does not go with 2 heads; possible: 6, 8 and other multiples of 2
     """
 
     width: int
     layers: int = 1
     heads: int = 2
     family: Literal["gpt", "gru"] = "gpt"
+
+    def __post_init__(self) -> None:
+        for name in ("width", "layers", "heads"):
+            if getattr(self, name) < 1:
+                raise LimbeckError(f"{name}: got {getattr(self, name)}, must be at least 1")
+        if self.family == "gpt" and self.width % self.heads:
+            below = self.width // self.heads * self.heads
+            near = ", ".join(str(width) for width in (below, below + self.heads) if width)
+            told = f"does not go with {self.heads} heads; possible: {near} and other multiples of {self.heads}"
+            raise LimbeckError(f"width {self.width}: {told}")
 
 
 class TinyGRU(nn.Module):

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import yaml
+from torch import nn
 
 from limbeck.errors import LimbeckError, near_matches
 from limbeck.evaluation.metrics import Accuracy
@@ -18,8 +19,11 @@ from limbeck.systems.vision.data import DataName, ImageSet, Sizes, image_set
 from limbeck.systems.vision.models import SHAPES
 from limbeck.systems.vision.teachers import image_teacher
 from limbeck.systems.vision.training import RATES, Budget, Job, run_all
+from limbeck.training.seed import undisturbed_randomness
 
 Settings = Mapping[str, Any]
+FEATURES = "features"
+"""The path of the pooled features, which every network here has."""
 _BETWEEN = re.compile(r",(?![^\[{]*[\]}])")
 """The commas that are not within a list or a mapping."""
 
@@ -27,8 +31,8 @@ _BETWEEN = re.compile(r",(?![^\[{]*[\]}])")
 def parse_arm(text: str, classes: int) -> list[Settings]:
     """Methods from what a user writes: ``"logits"``, ``"logits:temperature=4,weight=2"``, ``"logits+nd:weight=0.5"``.
 
-    What a method must be told and the networks here answer is filled in: ``student`` and ``teacher`` are the paths of
-    the features before the head, ``classes`` their number.
+    What a method must be told and the networks here answer is filled in: ``student``, ``teacher`` and ``pairs`` are the
+    paths of the features before the head, ``classes`` their number.
 
     Args:
         text: One arm; its methods stand between plus signs.
@@ -55,7 +59,7 @@ def _parse_method(text: str, classes: int) -> Settings:
     known = named_methods()
     if name not in known:
         raise LimbeckError(f"{text!r}: no method {name!r}; {near_matches(name, known, most=len(known))}")
-    answers = {"student": "features", "teacher": "features", "classes": classes}
+    answers = {"student": FEATURES, "teacher": FEATURES, "pairs": {FEATURES: FEATURES}, "classes": classes}
     fields = settings_of(known[name]).model_fields
     settings = {key: value for key, value in answers.items() if key in fields and fields[key].is_required()}
     for pair in filter(None, _BETWEEN.split(rest)):
@@ -66,7 +70,24 @@ def _parse_method(text: str, classes: int) -> Settings:
             settings[key] = yaml.safe_load(value)
         except yaml.YAMLError:
             raise LimbeckError(f"{text!r}: {key}: got {value!r}, which is no YAML value") from None
-    return {"name": name, **settings}
+    made = {"name": name, **settings}
+    if make_method(made).own_tokenizers:
+        raise LimbeckError(f"{text!r}: the method {name!r} is for texts, and pictures are compared here")
+    return made
+
+
+def _check_sites(arm: str, methods: Sequence[Settings], networks: Mapping[str, nn.Module]) -> None:
+    """Refuse, before anything is trained, what reads a module that the student or the teacher does not have."""
+    needs = [make_method(one).needs for one in methods]
+    wanted = {
+        "student": [site for need in needs for site in need.student_hidden],
+        "teacher": [site for need in needs for site in need.teacher_hidden],
+    }
+    for side, sites in wanted.items():
+        known = [path for path, _ in networks[side].named_modules() if path]
+        for site in sites:
+            if site not in known:
+                raise LimbeckError(f"{arm!r}: the {side} has no module {site!r}; {near_matches(site, known)}")
 
 
 def compare(
@@ -100,6 +121,9 @@ def compare(
     for family in (teacher, *students):
         if family not in RATES:
             raise LimbeckError(f"no family of networks {family!r}; {near_matches(family, RATES)}")
+    twice = next((family for family in students if students.count(family) > 1), None)
+    if twice is not None:
+        raise LimbeckError(f"the student {twice!r} is named twice; its arms would be the same")
     sizes = lab.pick(
         smoke=Sizes(train=96, val=32, test=64, pool=128),
         default=Sizes(),
@@ -107,6 +131,12 @@ def compare(
     )
     pool = image_set(data, sizes, data_dir=data_dir)
     asked = {arm: parse_arm(arm, len(pool.classes)) for arm in dict.fromkeys(arms)}
+    with undisturbed_randomness():
+        networks = {name: shape.build(len(pool.classes), pool.train.size) for name, shape in SHAPES.items()}
+    for family in students:
+        pair = {"student": networks[f"{family}-student"], "teacher": networks[f"{teacher}-teacher"]}
+        for arm, methods in asked.items():
+            _check_sites(arm, methods, pair)
     long = Budget(lab.pick(smoke=4, default=800, full=6000), lr=2e-3)
     network = image_teacher(lab, SHAPES[f"{teacher}-teacher"], pool, long)
     # Without a weight of theirs, labels alone teach nothing.
