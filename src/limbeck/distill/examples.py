@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from limbeck.batch import IGNORED
+from limbeck.distill.classes import as_class, numbers_of
 from limbeck.distill.config import Data, TaskName
 from limbeck.distill.rows import Row
-from limbeck.errors import LimbeckError, near_matches
+from limbeck.errors import LimbeckError
 
 _NO_TEXT = (0, 0)
 
@@ -68,7 +69,7 @@ class Encoder:
     """
 
     def __init__(self, task: TaskName, data: Data, tokenizer: Any, labels: Sequence[str] = ()) -> None:
-        self.data, self.tokenizer, self.labels = data, tokenizer, list(labels)
+        self.data, self.tokenizer, self.classes = data, tokenizer, numbers_of(labels)
         self.template = _read_template(data)
         self.used_template: str | None = None
         ways: dict[TaskName, Callable[[Row], list[Example]]] = {
@@ -182,7 +183,8 @@ class Encoder:
         pair = self.column("text_pair")
         second = (row.text(pair),) if pair in row.values else ()
         ids = self.tokenizer(row.text(self.column("text")), *second).input_ids
-        label = self._label(row.get(self.column("label"), (str, int)), row)
+        column = self.column("label")
+        label = as_class(row.get(column, (str, int)), self.classes, row.where, column)
         return [Example(self._fit_marked(ids, row, second), [label])]
 
     def _tokens(self, row: Row) -> list[Example]:
@@ -195,7 +197,8 @@ class Encoder:
         # A word of several pieces is judged by its first.
         first = [word is not None and word not in words[:at] for at, word in enumerate(words)]
         targets = [
-            self._label(labels[word], row) if is_first else IGNORED for word, is_first in zip(words, first, strict=True)
+            as_class(labels[word], self.classes, row.where, self.column("labels")) if is_first else IGNORED
+            for word, is_first in zip(words, first, strict=True)
         ]
         return [Example(self._fit(encoded.input_ids, row), targets)]
 
@@ -203,9 +206,6 @@ class Encoder:
         columns = [self.column("text"), self.column("text_pair")]
         given = [row.text(column) for column in columns if column in row.values or column == columns[0]]
         return [Example(self._fit_marked(self.tokenizer(text).input_ids, row, (), text), []) for text in given]
-
-    def _label(self, label: Any, row: Row) -> int:
-        return as_class(label, self.labels, row.where)
 
     def _fit(self, ids: list[int], row: Row) -> list[int]:
         if len(ids) > self.data.max_length:
@@ -245,32 +245,6 @@ def _read_template(data: Data) -> str | None:
     if not data.template.is_file():
         raise LimbeckError(f"data.template: no such file: {data.template}")
     return data.template.read_text(encoding="utf-8")
-
-
-def class_names(rows: Sequence[Row], column: str, *, lists: bool) -> list[str]:
-    """The classes that occur, in order: numbers by size, names by alphabet."""
-    kinds = (str, int)
-    if lists:
-        found = {str(label) for row in rows for label in row.get(column, list)}
-    else:
-        found = {str(row.get(column, kinds)) for row in rows}
-    if all(name.isdigit() for name in found):
-        return [str(number) for number in range(max(map(int, found)) + 1)]
-    return sorted(found)
-
-
-def as_class(label: Any, labels: Sequence[str], where: str) -> int:
-    """The number of a class, which a row holds by name or number.
-
-    Raises:
-        LimbeckError: There is no such class.
-    """
-    if str(label) in labels:
-        return labels.index(str(label))
-    number = int(label) if str(label).isdigit() else -1
-    if not 0 <= number < len(labels):
-        raise LimbeckError(f"{where}: no class {label!r}; {near_matches(str(label), labels)}")
-    return number
 
 
 def packed(examples: Sequence[Example], max_length: int) -> list[Example]:

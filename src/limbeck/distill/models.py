@@ -43,6 +43,15 @@ def load_tokenizer(name: str) -> Any:
     return tokenizer
 
 
+def load_config(name: str) -> Any:
+    """A model's configuration.
+
+    Raises:
+        LimbeckError: There is none of that name.
+    """
+    return load_pretrained(transformers.AutoConfig, name)
+
+
 def load_processor(name: str) -> Any:
     """An image processor.
 
@@ -108,7 +117,7 @@ def _trainable(student: PreTrainedModel, settings: StudentSettings) -> PreTraine
 
 
 def name_classes(student: Any, labels: Sequence[str]) -> None:
-    """Let a student's configuration say the classes' names, unless it says its own."""
+    """Let a student's configuration say the classes' names, in the order of its logits."""
     if labels and student.config.num_labels == len(labels):
         student.config.id2label = dict(enumerate(labels))
         student.config.label2id = {label: at for at, label in enumerate(labels)}
