@@ -27,6 +27,7 @@ class Example:
         starts: Where each of several packed rows begins.
         offsets: Begin and end of each token in the row's text, in characters; where wished.
         teacher: The same row by the teacher's own tokenizer.
+        segments: Of which of two texts each id is (``token_type_ids``); where the tokenizer tells.
     """
 
     input_ids: list[int]
@@ -35,6 +36,7 @@ class Example:
     starts: tuple[int, ...] = (0,)
     offsets: tuple[tuple[int, int], ...] = ()
     teacher: Example | None = None
+    segments: tuple[int, ...] = ()
 
     @property
     def length(self) -> int:
@@ -182,10 +184,9 @@ class Encoder:
     def _class(self, row: Row) -> list[Example]:
         pair = self.column("text_pair")
         second = (row.text(pair),) if pair in row.values else ()
-        ids = self.tokenizer(row.text(self.column("text")), *second).input_ids
         column = self.column("label")
         label = as_class(row.get(column, (str, int)), self.classes, row.where, column)
-        return [Example(self._fit_marked(ids, row, second), [label])]
+        return [self._marked((row.text(self.column("text")), *second), [label], row)]
 
     def _tokens(self, row: Row) -> list[Example]:
         tokens, labels = (row.get(self.column(role), list) for role in ("tokens", "labels"))
@@ -200,26 +201,25 @@ class Encoder:
             as_class(labels[word], self.classes, row.where, self.column("labels")) if is_first else IGNORED
             for word, is_first in zip(words, first, strict=True)
         ]
-        return [Example(self._fit(encoded.input_ids, row), targets)]
+        return [Example(self._fit(encoded.input_ids, row), targets, segments=_segments(encoded))]
 
     def _texts(self, row: Row) -> list[Example]:
         columns = [self.column("text"), self.column("text_pair")]
         given = [row.text(column) for column in columns if column in row.values or column == columns[0]]
-        return [Example(self._fit_marked(self.tokenizer(text).input_ids, row, (), text), []) for text in given]
+        return [self._marked((text,), [], row) for text in given]
 
     def _fit(self, ids: list[int], row: Row) -> list[int]:
         if len(ids) > self.data.max_length:
             self._refuse_long(len(ids), row)
         return ids[: self.data.max_length]
 
-    def _fit_marked(self, ids: list[int], row: Row, second: tuple[str, ...], text: str | None = None) -> list[int]:
+    def _marked(self, texts: tuple[str, ...], targets: list[int], row: Row) -> Example:
         """Cut by the tokenizer, which keeps the marks at the ends where they belong."""
-        if len(ids) <= self.data.max_length:
-            return ids
-        self._refuse_long(len(ids), row)
-        first = row.text(self.column("text")) if text is None else text
-        cut: list[int] = self.tokenizer(first, *second, truncation=True, max_length=self.data.max_length).input_ids
-        return cut
+        encoded = self.tokenizer(*texts)
+        if len(encoded.input_ids) > self.data.max_length:
+            self._refuse_long(len(encoded.input_ids), row)
+            encoded = self.tokenizer(*texts, truncation=True, max_length=self.data.max_length)
+        return Example([*encoded.input_ids], targets, segments=_segments(encoded))
 
     def _refuse_long(self, length: int, row: Row) -> None:
         if self.data.long == "error":
@@ -237,6 +237,10 @@ def with_teacher(ours: Sequence[Example], theirs: Sequence[Example], rows: Seque
         if not example.offsets:
             raise LimbeckError(f"{row.where}: two tokenizers are aligned over 'text', or 'prompt' and 'completion'")
     return [replace(mine, teacher=other) for mine, other in zip(ours, theirs, strict=True)]
+
+
+def _segments(encoded: Mapping[str, Any]) -> tuple[int, ...]:
+    return tuple(encoded.get("token_type_ids", ()))
 
 
 def _read_template(data: Data) -> str | None:
