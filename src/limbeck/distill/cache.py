@@ -60,7 +60,7 @@ def cache_teacher(
     chosen = settings or StoreSettings()
     if method.needs.teacher_hidden:
         chosen = chosen.model_copy(update={"hidden": dict.fromkeys(method.needs.teacher_hidden, "position")})
-    model: Any = load_teacher(config, splits.labels)
+    model: Any = load_teacher(config, splits)
     model.to(device)
     loaders = [split.loader(shuffle=False) for split in splits.distinct()]
     batches: list[Batch] = list(chain.from_iterable(loaders))

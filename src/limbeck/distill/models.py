@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 import transformers
+from torch import nn
 from transformers import PreTrainedModel
 
 from limbeck.distill.config import DistillConfig, Lora, StudentSettings, TaskName
@@ -33,12 +34,16 @@ def load_tokenizer(name: str) -> Any:
     """A fast tokenizer that can pad.
 
     Raises:
-        LimbeckError: There is none of that name, or it is not a fast one.
+        LimbeckError: There is none of that name, it is not a fast one, or it has nothing to fill a batch up with.
     """
     tokenizer = load_pretrained(transformers.AutoTokenizer, name)
     if not tokenizer.is_fast:
         raise LimbeckError(f"{name}: its tokenizer has no fast version, which is needed to know words and offsets")
     if tokenizer.pad_token_id is None:
+        if tokenizer.eos_token_id is None:
+            raise LimbeckError(
+                f"{name}: its tokenizer has neither pad_token nor eos_token; set one of them in its folder"
+            )
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer
 
@@ -114,6 +119,27 @@ def _trainable(student: PreTrainedModel, settings: StudentSettings) -> PreTraine
             "whole weights, or train adaptors beside them (student.lora)"
         )
     return student
+
+
+def fill_alike(model: PreTrainedModel, tokenizer: Any) -> None:
+    """Let a classifier know what batches are filled up with: decoders judge a text by the last token that is not that.
+
+    Args:
+        model: Its configuration changes, and so what is saved of it.
+        tokenizer: Fills the batches up.
+    """
+    # Where positions are counted from the padding's id, another id would shift them.
+    if padded_positions(model) is None:
+        for config in (model.config, model.config.get_text_config()):
+            config.pad_token_id = tokenizer.pad_token_id
+
+
+def padded_positions(model: PreTrainedModel) -> nn.Embedding | None:
+    """The table of positions where these are counted from the padding's id, as in RoBERTa."""
+    for name, part in model.named_modules():
+        if isinstance(part, nn.Embedding) and part.padding_idx is not None and "position" in name:
+            return part
+    return None
 
 
 def name_classes(student: Any, labels: Sequence[str]) -> None:

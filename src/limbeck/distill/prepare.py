@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +16,7 @@ from limbeck.distill.models import (
     adapted,
     check_causal,
     check_vocabularies,
+    fill_alike,
     head_of,
     load_model,
     make_student,
@@ -67,11 +67,13 @@ def prepare(config: DistillConfig) -> Ready:
     splits = read_splits(config, own_tokenizers=own_tokenizers)
     set_seed(config.plan.seed)
     # Also where a store stands for it: the store must be this teacher's, and the student may be made from it.
-    teacher = None if method is None else load_teacher(config, splits.labels)
+    teacher = None if method is None else load_teacher(config, splits)
     # Its own seed: new weights shall not depend on whether the teacher is live or stored.
     set_seed(config.plan.seed)
     student = make_student(config.student, teacher, config, len(splits.labels))
     name_classes(student, splits.labels)
+    if config.task == "sequence-classification":
+        fill_alike(student, splits.processor)
     if teacher is not None and not own_tokenizers:
         check_vocabularies(teacher, student, config.task)
     if config.task == "causal-lm":
@@ -101,18 +103,20 @@ def prepare(config: DistillConfig) -> Ready:
     return Ready(config, splits, beside, teacher_head, learner, task)
 
 
-def load_teacher(config: DistillConfig, labels: Sequence[str]) -> PreTrainedModel:
-    """The teacher, with the data's classes.
+def load_teacher(config: DistillConfig, splits: Splits) -> PreTrainedModel:
+    """The teacher, with the data's classes, and ready for its batches.
 
     Raises:
         LimbeckError: It cannot be loaded, or it tells other classes apart.
     """
-    teacher = load_model(config.teacher, config.task)
+    teacher, labels = load_model(config.teacher, config.task), splits.labels
     if labels and teacher.config.num_labels != len(labels):
         raise LimbeckError(
             f"{config.teacher}: tells {teacher.config.num_labels} classes apart, the data has {len(labels)} "
             f"({', '.join(labels[:5])}); fine-tune it on these classes first"
         )
+    if config.task == "sequence-classification":
+        fill_alike(teacher, splits.processor)
     return teacher
 
 
