@@ -42,8 +42,8 @@ def class_names(
         unknown = next(name for name in found if _number(name, known) is None)
         raise LimbeckError(
             f"{found[unknown]}: column {column!r}: no class {unknown!r}; those of the data are "
-            f"{_listed(sorted(found))}, those of {model} {_listed(own)}: call them as the model does, or number them in "
-            "its order"
+            f"{_listed(sorted(found))}, those of {model} {_listed(own)}: call them as the model does, or number them "
+            "in its order"
         )
     if not numbers:
         return sorted(found)

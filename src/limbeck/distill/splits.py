@@ -11,6 +11,7 @@ import numpy as np
 from limbeck.batch import Batch
 from limbeck.distill.batches import Collator, ExampleLoader
 from limbeck.distill.classes import class_names
+from limbeck.distill.columns import check_columns, check_roles
 from limbeck.distill.config import DistillConfig
 from limbeck.distill.examples import Encoder, Example, packed, with_teacher
 from limbeck.distill.images import ImageCollator, ImageExample, encode_images
@@ -78,11 +79,13 @@ def read_splits(config: DistillConfig, *, own_tokenizers: bool = False) -> Split
         LimbeckError: A file, a row or a length is not what it should be.
     """
     data = config.data
+    check_roles(config.task, data.columns)
     train = read_rows(data.train)
     val = read_rows(data.val) if data.val is not None else None
     if val is None:
         train, val = held_out(train, data.val_share, config.plan.seed)
     test = read_rows(data.test) if data.test is not None else val
+    check_columns(data.columns, train, held=[*val, *([] if test is val else test)])
     pictures = config.task == "image-classification"
     reader = _of_pictures(config, train) if pictures else _of_texts(config, train, own_tokenizers)
 
