@@ -10,6 +10,7 @@ import torch
 
 from limbeck.batch import IGNORED
 from limbeck.distill.batches import Collator
+from limbeck.distill.classes import class_names
 from limbeck.distill.config import Data, TaskName
 from limbeck.distill.examples import Encoder, Example, packed
 from limbeck.distill.rows import Row
@@ -70,6 +71,13 @@ def test_of_a_dialogue_only_the_assistant_is_learnt() -> None:
 def test_a_word_of_a_token_classification_is_judged_once() -> None:
     example = encoded("token-classification", {"tokens": ["the", "dog"], "labels": ["O", "B"]}, labels=("B", "O"))
     assert example.targets == [IGNORED, 1, 0, IGNORED]
+
+
+def test_a_token_of_the_label_that_does_not_count_is_not_learnt() -> None:
+    found = [Row({"labels": [-100, "B", "O"]}, "here")]
+    assert class_names(found, "labels", lists=True) == ["B", "O"]
+    values = {"tokens": ["the", "dog", "runs"], "labels": [-100, 1, 0]}
+    assert encoded("token-classification", values, labels=("B", "O")).targets == [IGNORED, IGNORED, 1, 0, IGNORED]
 
 
 @pytest.mark.parametrize(

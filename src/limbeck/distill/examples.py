@@ -198,10 +198,14 @@ class Encoder:
         # A word of several pieces is judged by its first.
         first = [word is not None and word not in words[:at] for at, word in enumerate(words)]
         targets = [
-            as_class(labels[word], self.classes, row.where, self.column("labels")) if is_first else IGNORED
+            self._token_class(labels[word], row) if is_first else IGNORED
             for word, is_first in zip(words, first, strict=True)
         ]
         return [Example(self._fit(encoded.input_ids, row), targets, segments=_segments(encoded))]
+
+    def _token_class(self, label: str | int, row: Row) -> int:
+        unknown = str(label) == str(IGNORED)  # as data sets mark a token that has no class
+        return IGNORED if unknown else as_class(label, self.classes, row.where, self.column("labels"))
 
     def _texts(self, row: Row) -> list[Example]:
         columns = [self.column("text"), self.column("text_pair")]
