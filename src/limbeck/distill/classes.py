@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from limbeck.batch import IGNORED
+from limbeck.distill.columns import check_characters
 from limbeck.distill.rows import Row
 from limbeck.errors import LimbeckError, near_matches
 
@@ -127,6 +128,7 @@ def _found(rows: Sequence[Row], column: str, *, lists: bool) -> dict[str, str]:
     if not found:
         raise LimbeckError(f"{rows[0].where}: column {column!r}: here and in all other rows every label is {IGNORED}")
     for name, where in found.items():
+        check_characters(name, where, column)
         if is_number(name) and (len(name.lstrip("0")) > len(str(MOST)) or int(name) > MOST):
             raise LimbeckError(f"{where}: column {column!r}: the class {name[:20]} is too high a number")
     return found

@@ -1,4 +1,4 @@
-"""Columns that the user names must be read, and be there."""
+"""Columns: those that the user names must be read and be there, and what is in them must be text."""
 
 from __future__ import annotations
 
@@ -54,3 +54,42 @@ def check_columns(columns: Mapping[str, str], train: Sequence[Row], held: Sequen
                 raise LimbeckError(
                     f"{row.where}: no column {column!r} (data.columns.{role}); {near_matches(column, row.values)}"
                 )
+
+
+def row_text(row: Row, column: str) -> str:
+    """A column of text that a tokenizer can read.
+
+    Raises:
+        LimbeckError: There is none, or it is blank or no text.
+    """
+    text = row.text(column)
+    check_characters(text, row.where, column)
+    return text
+
+
+def row_tokens(row: Row, column: str) -> list[str]:
+    """A column of a list of words.
+
+    Raises:
+        LimbeckError: There is none, or one of them is no text.
+    """
+    tokens: list[str] = row.get(column, list)
+    for token in tokens:
+        if not isinstance(token, str):
+            raise LimbeckError(f"{row.where}: column {column!r} holds {token!r}, expected text")
+        check_characters(token, row.where, column)
+    return tokens
+
+
+def check_characters(text: str, where: str, column: str) -> None:
+    """Refuse what is no text though JSON can say it: no tokenizer reads it, and no file can hold it.
+
+    Raises:
+        LimbeckError: There is such a character.
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise LimbeckError(
+            f"{where}: column {column!r}: {text[error.start]!r} at character {error.start + 1} is half a surrogate pair"
+        ) from None

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from limbeck.batch import IGNORED
-from limbeck.distill.classes import as_class, numbers_of
+from limbeck.distill.classes import as_class, numbers_of, row_labels
+from limbeck.distill.columns import check_characters, row_text, row_tokens
 from limbeck.distill.config import Data, TaskName
 from limbeck.distill.rows import Row
 from limbeck.errors import LimbeckError
@@ -95,6 +96,9 @@ class Encoder:
         """The name of a column."""
         return self.data.columns.get(role, role)
 
+    def _read(self, row: Row, role: str) -> str:
+        return row_text(row, self.column(role))
+
     def _causal(self, row: Row) -> list[Example]:
         if self.column("messages") in row.values:
             ids, counted = self._chat(row)
@@ -106,7 +110,7 @@ class Encoder:
         return [Example(ids, self._learnt(_shifted(ids, counted), row))]
 
     def _text(self, row: Row) -> Example:
-        encoded = self.tokenizer(row.text(self.column("text")), return_offsets_mapping=True)
+        encoded = self.tokenizer(self._read(row, "text"), return_offsets_mapping=True)
         ids, offsets = [*encoded.input_ids], [*encoded.offset_mapping]
         if self.tokenizer.eos_token_id is not None and ids[-1:] != [self.tokenizer.eos_token_id]:
             ids.append(self.tokenizer.eos_token_id)
@@ -123,15 +127,13 @@ class Encoder:
 
     def _completion(self, row: Row) -> Example:
         # Apart, so that the border between the two is one between tokens.
-        text = row.text(self.column("prompt"))
+        text = self._read(row, "prompt")
         before = self.tokenizer(text, return_offsets_mapping=True)
         prompt = [*zip(before.input_ids, before.offset_mapping, strict=True)]
         end = self.tokenizer.eos_token_id
         if prompt and prompt[-1][0] == end:
             prompt.pop()
-        after = self.tokenizer(
-            row.text(self.column("completion")), add_special_tokens=False, return_offsets_mapping=True
-        )
+        after = self.tokenizer(self._read(row, "completion"), add_special_tokens=False, return_offsets_mapping=True)
         spans = [(first + len(text), last + len(text)) for first, last in after.offset_mapping]
         completion = [*zip(after.input_ids, spans, strict=True), *([] if end is None else [(end, _NO_TEXT)])]
         over = len(prompt) + len(completion) - self.data.max_length
@@ -173,23 +175,23 @@ class Encoder:
             text = self.tokenizer.apply_chat_template(messages, chat_template=self.template, tokenize=False, **how)
         except Exception as error:  # templates are programs: they may raise anything
             raise LimbeckError(f"{row.where}: the chat template: {' '.join(str(error).split())}") from None
+        check_characters(text, row.where, self.column("messages"))
         ids: list[int] = self.tokenizer(text, add_special_tokens=False).input_ids
         return ids
 
     def _pair(self, row: Row) -> list[Example]:
-        source = self.tokenizer(row.text(self.column("source"))).input_ids
-        target = self.tokenizer(text_target=row.text(self.column("target"))).input_ids
+        source = self.tokenizer(self._read(row, "source")).input_ids
+        target = self.tokenizer(text_target=self._read(row, "target")).input_ids
         return [Example(self._fit(source, row), self._fit(target, row))]
 
     def _class(self, row: Row) -> list[Example]:
-        pair = self.column("text_pair")
-        second = (row.text(pair),) if pair in row.values else ()
+        second = (self._read(row, "text_pair"),) if self.column("text_pair") in row.values else ()
         column = self.column("label")
         label = as_class(row.get(column, (str, int)), self.classes, row.where, column)
-        return [self._marked((row.text(self.column("text")), *second), [label], row)]
+        return [self._marked((self._read(row, "text"), *second), [label], row)]
 
     def _tokens(self, row: Row) -> list[Example]:
-        tokens, labels = (row.get(self.column(role), list) for role in ("tokens", "labels"))
+        tokens, labels = row_tokens(row, self.column("tokens")), row_labels(row, self.column("labels"))
         if len(tokens) != len(labels):
             raise LimbeckError(f"{row.where}: {len(tokens)} tokens and {len(labels)} labels; each token needs one")
         cut = {"truncation": True, "max_length": self.data.max_length} if self.data.long == "cut" else {}
@@ -208,8 +210,8 @@ class Encoder:
         return IGNORED if unknown else as_class(label, self.classes, row.where, self.column("labels"))
 
     def _texts(self, row: Row) -> list[Example]:
-        columns = [self.column("text"), self.column("text_pair")]
-        given = [row.text(column) for column in columns if column in row.values or column == columns[0]]
+        roles = ["text", *(["text_pair"] if self.column("text_pair") in row.values else [])]
+        given = [self._read(row, role) for role in roles]
         return [self._marked((text,), [], row) for text in given]
 
     def _fit(self, ids: list[int], row: Row) -> list[int]:
@@ -252,7 +254,10 @@ def _read_template(data: Data) -> str | None:
         return None
     if not data.template.is_file():
         raise LimbeckError(f"data.template: no such file: {data.template}")
-    return data.template.read_text(encoding="utf-8")
+    try:
+        return data.template.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise LimbeckError(f"data.template: {data.template}: not UTF-8 ({error.reason}, byte {error.start})") from None
 
 
 def packed(examples: Sequence[Example], max_length: int) -> list[Example]:
