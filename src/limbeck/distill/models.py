@@ -9,10 +9,10 @@ from typing import Any
 
 import torch
 import transformers
-from torch import nn
 from transformers import PreTrainedModel
 
 from limbeck.distill.config import DistillConfig, Lora, StudentSettings, TaskName
+from limbeck.distill.lengths import padded_positions
 from limbeck.errors import LimbeckError
 from limbeck.methods.base import Method
 from limbeck.models.heads import Head, take_apart
@@ -132,14 +132,6 @@ def fill_alike(model: PreTrainedModel, tokenizer: Any) -> None:
     if padded_positions(model) is None:
         for config in (model.config, model.config.get_text_config()):
             config.pad_token_id = tokenizer.pad_token_id
-
-
-def padded_positions(model: PreTrainedModel) -> nn.Embedding | None:
-    """The table of positions where these are counted from the padding's id, as in RoBERTa."""
-    for name, part in model.named_modules():
-        if isinstance(part, nn.Embedding) and part.padding_idx is not None and "position" in name:
-            return part
-    return None
 
 
 def name_classes(student: Any, labels: Sequence[str]) -> None:

@@ -12,6 +12,7 @@ from limbeck.batch import Batch
 from limbeck.distill.batches import ExampleLoader
 from limbeck.distill.config import DistillConfig
 from limbeck.distill.images import networks_of
+from limbeck.distill.lengths import check_lengths
 from limbeck.distill.models import (
     adapted,
     check_causal,
@@ -80,8 +81,9 @@ def prepare(config: DistillConfig) -> Ready:
         check_causal(student, config.student.name or "the student")
         if teacher is not None:
             check_causal(teacher, config.teacher)
-    if config.task != "image-classification":
-        check_lengths(student, splits)
+    check_lengths(student, "the student", splits.texts())
+    if teacher is not None:
+        check_lengths(teacher, "the teacher", splits.texts(), own=own_tokenizers)
     if config.gradient_checkpointing:
         student.gradient_checkpointing_enable()
     learner = student if config.student.lora is None else adapted(student, config.student.lora)
@@ -131,22 +133,6 @@ def teacher_of(
     if config.compile:
         (model if head is None else head.body).compile()
     return live_teacher(model, config.task, method, head)
-
-
-def check_lengths(student: Any, splits: Splits) -> None:
-    """Refuse sequences that are longer than the student can read, or have tokens that it does not know.
-
-    Raises:
-        LimbeckError: There is one.
-    """
-    most = getattr(student.config.get_text_config(), "max_position_embeddings", None)
-    examples = [example for split in splits.distinct() for example in split.texts()]
-    longest = max(len(example.input_ids) for example in examples)
-    if most is not None and longest > most:
-        raise LimbeckError(f"data.max_length: a sequence has {longest} tokens, and the student reads {most} at most")
-    highest, known = max(max(example.input_ids) for example in examples), student.get_input_embeddings().num_embeddings
-    if highest >= known:
-        raise LimbeckError(f"tokenizer: it gives the id {highest}, and the student knows {known} tokens")
 
 
 def connect(task: DistillTask, split: ExampleLoader) -> None:

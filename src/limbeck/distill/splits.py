@@ -46,6 +46,10 @@ class Splits:
         """Without those that are another under a second name."""
         return [self.train, self.val, *([] if self.test is self.val else [self.test])]
 
+    def texts(self) -> list[Example]:
+        """All examples that are made of tokens."""
+        return [example for split in self.distinct() for example in split.texts()]
+
 
 @dataclass(frozen=True)
 class _Reader:
