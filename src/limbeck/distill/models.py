@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+import inspect
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 import transformers
@@ -18,7 +19,9 @@ from limbeck.methods.base import Method
 from limbeck.models.heads import Head, take_apart
 from limbeck.models.pretrained import load_pretrained
 from limbeck.models.size import parameters_of
-from limbeck.students.inherit import apply_changes, inherit
+from limbeck.students.inherit import DEPTHS, apply_changes, inherit
+
+Made = TypeVar("Made")
 
 CLASSES: dict[TaskName, str] = {
     "causal-lm": "AutoModelForCausalLM",
@@ -75,9 +78,13 @@ def load_model(name: str, task: TaskName, **how: Any) -> PreTrainedModel:
         how: Passed on to ``from_pretrained``.
 
     Raises:
-        LimbeckError: It cannot be loaded.
+        LimbeckError: It cannot be loaded, or has no one state for each token of a text whose vector is sought.
     """
     model: PreTrainedModel = load_pretrained(getattr(transformers, CLASSES[task]), name, dtype="float32", **how)
+    if task == "embedding" and "decoder_input_ids" in inspect.signature(type(model).forward).parameters:
+        raise LimbeckError(
+            f"{name}: a {type(model).__name__} has encoder and decoder; the task 'embedding' needs an encoder alone"
+        )
     return model
 
 
@@ -99,15 +106,42 @@ def make_student(
     if settings.name is not None:
         return _trainable(load_model(settings.name, config.task, **head), settings)
     source = teacher if teacher is not None else load_model(config.teacher, config.task, **head)
-    if settings.layers is not None:
-        return inherit(source, settings.layers, settings.config)
+    return with_changes_told(settings, lambda: _out_of(source, settings))
+
+
+def _out_of(source: PreTrainedModel, settings: StudentSettings) -> PreTrainedModel:
     made = copy.deepcopy(source.config)
     apply_changes(made, settings.config or {})
+    _check_depths(made, source.config)
+    return type(source)(made) if settings.layers is None else inherit(source, settings.layers, settings.config)
+
+
+def with_changes_told(settings: StudentSettings, do: Callable[[], Made]) -> Made:
+    """Tell whatever goes wrong as what it comes from: changes to a configuration that do not go together.
+
+    Args:
+        settings: Of the student.
+        do: Makes it, or calls it.
+
+    Raises:
+        LimbeckError: Something went wrong, and there are changes.
+    """
     try:
-        student: PreTrainedModel = type(source)(made)
-    except (ValueError, TypeError, RuntimeError) as error:
-        raise LimbeckError(f"student.config: {' '.join(str(error).split())}") from None
-    return student
+        return do()
+    except LimbeckError:
+        raise
+    except Exception as error:  # models check their settings here and there, and mostly not at all
+        if not settings.config:
+            raise
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+        raise LimbeckError(f"student.config: {settings.config} makes no model that runs ({reason})") from None
+
+
+def _check_depths(made: Any, before: Any) -> None:
+    for name in DEPTHS:
+        value = getattr(made, name, None)
+        if value != getattr(before, name, None) and (not isinstance(value, int) or value < 1):
+            raise LimbeckError(f"student.config: {name} is {value!r}, expected a whole number of at least 1")
 
 
 def _trainable(student: PreTrainedModel, settings: StudentSettings) -> PreTrainedModel:

@@ -22,10 +22,11 @@ from limbeck.distill.models import (
     load_model,
     make_student,
     name_classes,
+    with_changes_told,
 )
 from limbeck.distill.sampling import StudentSampler
 from limbeck.distill.splits import Splits, read_splits
-from limbeck.distill.task import EMBEDDING, DistillTask, live_teacher
+from limbeck.distill.task import EMBEDDING, DistillTask, live_teacher, model_inputs
 from limbeck.errors import LimbeckError
 from limbeck.methods.base import Method
 from limbeck.methods.find import make_method
@@ -77,13 +78,14 @@ def prepare(config: DistillConfig) -> Ready:
         fill_alike(student, splits.processor)
     if teacher is not None and not own_tokenizers:
         check_vocabularies(teacher, student, config.task)
+    check_lengths(student, "the student", splits.texts())
+    if teacher is not None:
+        check_lengths(teacher, "the teacher", splits.texts(), own=own_tokenizers)
+    try_out(student, config, splits.train)
     if config.task == "causal-lm":
         check_causal(student, config.student.name or "the student")
         if teacher is not None:
             check_causal(teacher, config.teacher)
-    check_lengths(student, "the student", splits.texts())
-    if teacher is not None:
-        check_lengths(teacher, "the teacher", splits.texts(), own=own_tokenizers)
     if config.gradient_checkpointing:
         student.gradient_checkpointing_enable()
     learner = student if config.student.lora is None else adapted(student, config.student.lora)
@@ -133,6 +135,22 @@ def teacher_of(
     if config.compile:
         (model if head is None else head.body).compile()
     return live_teacher(model, config.task, method, head)
+
+
+def try_out(student: PreTrainedModel, config: DistillConfig, split: ExampleLoader) -> None:
+    """Call a student on one example where its configuration was changed by hand.
+
+    Raises:
+        LimbeckError: It does not run.
+    """
+    if config.student.config is None:
+        return
+    batch: Batch = split.collator(list(enumerate(split.examples[:1], split.first)))
+    was_training = student.training
+    with torch.no_grad():
+        with_changes_told(config.student, lambda: student.eval()(**model_inputs(student, config.task, batch)))
+    with_changes_told(config.student, student.config.to_json_string)  # as it will be saved
+    student.train(was_training)
 
 
 def connect(task: DistillTask, split: ExampleLoader) -> None:
