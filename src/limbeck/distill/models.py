@@ -80,18 +80,40 @@ def load_model(name: str, task: TaskName, **how: Any) -> PreTrainedModel:
     Raises:
         LimbeckError: It cannot be loaded, or has no one state for each token of a text whose vector is sought.
     """
-    model: PreTrainedModel = load_pretrained(getattr(transformers, CLASSES[task]), name, dtype="float32", **how)
+    return load_whole(name, task, **how)[0]
+
+
+def load_whole(name: str, task: TaskName, **how: Any) -> tuple[PreTrainedModel, list[str]]:
+    """A model for a task, and which of a classifier's modules are new, since what was loaded has none that fit.
+
+    Args:
+        name: A folder, a hub name, or a ``.gguf`` file (package `gguf`).
+        task: Which head it gets.
+        how: Passed on to ``from_pretrained``.
+
+    Raises:
+        LimbeckError: It cannot be loaded.
+    """
+    kind = getattr(transformers, CLASSES[task])
+    found: tuple[PreTrainedModel, dict[str, Any]] = load_pretrained(
+        kind, name, dtype="float32", output_loading_info=True, **how
+    )
+    model, info = found
     if task == "embedding" and "decoder_input_ids" in inspect.signature(type(model).forward).parameters:
         raise LimbeckError(
             f"{name}: a {type(model).__name__} has encoder and decoder; the task 'embedding' needs an encoder alone"
         )
-    return model
+    if not task.endswith("classification"):
+        return model, []
+    # Weights of another shape are told with both shapes.
+    weights = [*info["missing_keys"], *(key if isinstance(key, str) else key[0] for key in info["mismatched_keys"])]
+    return model, sorted({weight.rpartition(".")[0] for weight in weights} - {""})
 
 
 def make_student(
     settings: StudentSettings, teacher: PreTrainedModel | None, config: DistillConfig, classes: int = 0
-) -> PreTrainedModel:
-    """The student, as its settings say.
+) -> tuple[PreTrainedModel, list[str]]:
+    """The student, as its settings say, and the paths of the modules that are new beside what was loaded.
 
     Args:
         settings: Where it comes from.
@@ -104,9 +126,10 @@ def make_student(
     """
     head = {"num_labels": classes, "ignore_mismatched_sizes": True} if classes else {}
     if settings.name is not None:
-        return _trainable(load_model(settings.name, config.task, **head), settings)
-    source = teacher if teacher is not None else load_model(config.teacher, config.task, **head)
-    return with_changes_told(settings, lambda: _out_of(source, settings))
+        student, new = load_whole(settings.name, config.task, **head)
+        return _trainable(student, settings), new
+    source, new = (teacher, []) if teacher is not None else load_whole(config.teacher, config.task, **head)
+    return with_changes_told(settings, lambda: _out_of(source, settings)), new
 
 
 def _out_of(source: PreTrainedModel, settings: StudentSettings) -> PreTrainedModel:
@@ -175,8 +198,13 @@ def name_classes(student: Any, labels: Sequence[str]) -> None:
         student.config.label2id = {label: at for at, label in enumerate(labels)}
 
 
-def adapted(student: PreTrainedModel, lora: Lora) -> Any:
-    """The student with low-rank adaptors; all else is frozen.
+def adapted(student: PreTrainedModel, lora: Lora, new: Sequence[str] = ()) -> Any:
+    """The student with low-rank adaptors; all else is frozen, but for what is new and has yet to learn anything.
+
+    Args:
+        student: Gets the adaptors.
+        lora: Where, and of which rank.
+        new: Paths of modules without trained weights.
 
     Raises:
         LimbeckError: The package `peft` is missing, or there are no such modules.
@@ -186,7 +214,11 @@ def adapted(student: PreTrainedModel, lora: Lora) -> Any:
     except ImportError:
         raise LimbeckError("student.lora needs the package peft: pip install 'limbeck[lora]'") from None
     settings = peft.LoraConfig(
-        r=lora.rank, lora_alpha=lora.alpha, lora_dropout=lora.dropout, target_modules=lora.modules
+        r=lora.rank,
+        lora_alpha=lora.alpha,
+        lora_dropout=lora.dropout,
+        target_modules=lora.modules,
+        modules_to_save=[*new] or None,
     )
     try:
         return peft.get_peft_model(student, settings)

@@ -72,7 +72,7 @@ def prepare(config: DistillConfig) -> Ready:
     teacher = None if method is None else load_teacher(config, splits)
     # Its own seed: new weights shall not depend on whether the teacher is live or stored.
     set_seed(config.plan.seed)
-    student = make_student(config.student, teacher, config, len(splits.labels))
+    student, new = make_student(config.student, teacher, config, len(splits.labels))
     name_classes(student, splits.labels)
     if config.task == "sequence-classification":
         fill_alike(student, splits.processor)
@@ -88,7 +88,7 @@ def prepare(config: DistillConfig) -> Ready:
             check_causal(teacher, config.teacher)
     if config.gradient_checkpointing:
         student.gradient_checkpointing_enable()
-    learner = student if config.student.lora is None else adapted(student, config.student.lora)
+    learner = student if config.student.lora is None else adapted(student, config.student.lora, new)
     head = head_of(learner, config.student.name or "the student", config, method)
     beside = teacher if config.store is None else None
     teacher_head = None if head is None or beside is None else head_of(beside, config.teacher, config, method)
