@@ -29,7 +29,7 @@ def test_a_text_is_judged_alike_alone_and_in_a_filled_batch(tmp_path: Path, pad:
     texts = [f"{sentence(drawn, 9)} {LAST}" for _ in range(40)]
     write_jsonl(tmp_path / "train.jsonl", [{"text": text, "label": at % 2} for at, text in enumerate(texts)])
     torch.manual_seed(0)
-    names = {"vocab_size": len(tokenizer()), "n_embd": 16, "n_head": 2, "n_layer": 2, "n_positions": 64}
+    names: dict[str, Any] = {"vocab_size": len(tokenizer()), "n_embd": 16, "n_head": 2, "n_layer": 2, "n_positions": 64}
     model: Any = GPT2ForSequenceClassification(GPT2Config(**names, eos_token_id=1, bos_token_id=3, pad_token_id=pad))
     with torch.no_grad():
         for parameter in model.parameters():
