@@ -10,6 +10,7 @@ import torch
 
 from limbeck.batch import IGNORED
 from limbeck.distill.batches import Collator
+from limbeck.distill.classes import class_names
 from limbeck.distill.config import Data, TaskName
 from limbeck.distill.examples import Encoder, Example, packed
 from limbeck.distill.rows import Row
@@ -72,6 +73,13 @@ def test_a_word_of_a_token_classification_is_judged_once() -> None:
     assert example.targets == [IGNORED, 1, 0, IGNORED]
 
 
+def test_a_token_of_the_label_that_does_not_count_is_not_learnt() -> None:
+    found = [Row({"labels": [-100, "B", "O"]}, "here")]
+    assert class_names(found, "labels", lists=True) == ["B", "O"]
+    values = {"tokens": ["the", "dog", "runs"], "labels": [-100, 1, 0]}
+    assert encoded("token-classification", values, labels=("B", "O")).targets == [IGNORED, IGNORED, 1, 0, IGNORED]
+
+
 @pytest.mark.parametrize(
     ("task", "values", "message"),
     [
@@ -83,7 +91,33 @@ def test_a_word_of_a_token_classification_is_judged_once() -> None:
         ("causal-lm", {"messages": ["a dog"]}, "here: a message is 'a dog', expected 'role' and 'content'"),
         ("seq2seq", {"source": "a dog"}, "here: no column 'target'"),
         ("sequence-classification", {"text": "a dog", "label": "maybe"}, "here: no class 'maybe'"),
-        ("token-classification", {"tokens": ["a"], "labels": []}, "here: 1 tokens and 0 labels"),
+        ("token-classification", {"tokens": ["a"], "labels": []}, "here: column 'labels' is empty"),
+        ("token-classification", {"tokens": [], "labels": ["no"]}, "here: 0 tokens and 1 labels"),
+        ("token-classification", {"tokens": [1, 2], "labels": [0, 1]}, "here: column 'tokens' holds 1, expected text"),
+        (
+            "token-classification",
+            {"tokens": ["a"], "labels": [None]},
+            "here: column 'labels' holds None, expected a name",
+        ),
+        (
+            "token-classification",
+            {"tokens": ["\ud800"], "labels": ["no"]},
+            "here: column 'tokens': '\\ud800' at character 1",
+        ),
+        (
+            "causal-lm",
+            {"text": "a \ud800"},
+            "here: column 'text': '\\ud800' at character 3 is half a surrogate pair",
+        ),
+        ("causal-lm", {"prompt": "a", "completion": "\udfff"}, "here: column 'completion': '\\udfff' at character 1"),
+        (
+            "causal-lm",
+            {"messages": [{"role": "user", "content": "\ud800"}, {"role": "assistant", "content": "a"}]},
+            "here: column 'messages': '\\ud800' at character",
+        ),
+        ("seq2seq", {"source": "a", "target": "\ud800"}, "here: column 'target': '\\ud800'"),
+        ("sequence-classification", {"text": "\ud800", "label": "no"}, "here: column 'text': '\\ud800'"),
+        ("sequence-classification", {"text": "a", "label": "²"}, "here: no class '²' in column 'label'"),
     ],
 )
 def test_a_wrong_row_is_told_by_its_place(task: TaskName, values: dict[str, Any], message: str) -> None:
@@ -118,3 +152,23 @@ def test_packed_rows_do_not_see_one_another() -> None:
 def test_a_template_that_is_absent_is_told(tmp_path: Path) -> None:
     with pytest.raises(LimbeckError, match=r"data\.template: no such file"):
         encoded("causal-lm", {"text": "a dog"}, template=tmp_path / "none.jinja")
+
+
+def test_a_template_that_is_not_utf_8_is_told(tmp_path: Path) -> None:
+    (tmp_path / "latin.jinja").write_bytes(b"\xe4{{ messages }}")
+    with pytest.raises(LimbeckError, match=r"data\.template: .*latin\.jinja: not UTF-8 \(.*, byte 0\)"):
+        encoded("causal-lm", {"text": "a dog"}, template=tmp_path / "latin.jinja")
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ([], "here: column 'labels' is empty"),
+        ([-100], "here: column 'labels': here and in all other rows every label is -100"),
+        (["\ud800"], "here: column 'labels': '\\ud800' at character 1"),
+    ],
+)
+def test_labels_that_name_no_class_are_told(labels: list[Any], message: str) -> None:
+    with pytest.raises(LimbeckError) as caught:
+        class_names([Row({"labels": labels}, "here")], "labels", lists=True)
+    assert str(caught.value).startswith(message)

@@ -22,7 +22,8 @@ class Collator:
     """Puts examples into one batch.
 
     The batch holds ``input_ids``, ``attention_mask`` (packed sequences have ``position_ids`` instead), ``row`` (the
-    example's number) and what is right: ``targets`` with the ``mask`` of those that count, or ``labels``.
+    example's number) and what is right: ``targets`` with the ``mask`` of those that count, or ``labels``; and
+    ``token_type_ids`` where the tokenizer gives them.
 
     Where the teacher has a tokenizer of its own, there are ``teacher_input_ids``, ``teacher_attention_mask`` and
     ``teacher_mask``, and of both sides ``offsets`` and ``teacher_offsets``, ``(batch, tokens, 2)``, in the rows' texts.
@@ -46,6 +47,8 @@ class Collator:
             batch["position_ids"] = torch.stack([_positions(example, ids.shape[1]) for example in examples])
         else:
             batch["attention_mask"] = real.long()
+        if any(example.segments for example in examples):
+            batch["token_type_ids"] = pad_ids([example.segments for example in examples], 0)[0]
         if self.task == "sequence-classification":
             batch["labels"] = torch.tensor([example.targets[0] for example in examples])
         elif self.task != "embedding":

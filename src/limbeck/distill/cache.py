@@ -10,6 +10,7 @@ from torch import nn
 
 from limbeck.batch import Batch
 from limbeck.distill.config import DistillConfig
+from limbeck.distill.lengths import check_lengths
 from limbeck.distill.models import head_of
 from limbeck.distill.prepare import load_teacher
 from limbeck.distill.splits import Splits, read_splits
@@ -62,7 +63,8 @@ def cache_teacher(
     chosen = settings or StoreSettings()
     if method.needs.teacher_hidden:
         chosen = chosen.model_copy(update={"hidden": dict.fromkeys(method.needs.teacher_hidden, "position")})
-    model: Any = load_teacher(config, splits.labels)
+    model: Any = load_teacher(config, splits)
+    check_lengths(model, "the teacher", splits.texts())
     model.to(device)
     loaders = [split.loader(shuffle=False) for split in splits.distinct()]
     batches: list[Batch] = list(chain.from_iterable(loaders))

@@ -7,9 +7,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from limbeck.batch import IGNORED
+from limbeck.distill.classes import as_class, numbers_of, row_labels
+from limbeck.distill.columns import check_characters, row_text, row_tokens
 from limbeck.distill.config import Data, TaskName
 from limbeck.distill.rows import Row
-from limbeck.errors import LimbeckError, near_matches
+from limbeck.errors import LimbeckError
 
 _NO_TEXT = (0, 0)
 
@@ -26,6 +28,7 @@ class Example:
         starts: Where each of several packed rows begins.
         offsets: Begin and end of each token in the row's text, in characters; where wished.
         teacher: The same row by the teacher's own tokenizer.
+        segments: Of which of two texts each id is (``token_type_ids``); where the tokenizer tells.
     """
 
     input_ids: list[int]
@@ -34,6 +37,7 @@ class Example:
     starts: tuple[int, ...] = (0,)
     offsets: tuple[tuple[int, int], ...] = ()
     teacher: Example | None = None
+    segments: tuple[int, ...] = ()
 
     @property
     def length(self) -> int:
@@ -68,7 +72,7 @@ class Encoder:
     """
 
     def __init__(self, task: TaskName, data: Data, tokenizer: Any, labels: Sequence[str] = ()) -> None:
-        self.data, self.tokenizer, self.labels = data, tokenizer, list(labels)
+        self.data, self.tokenizer, self.classes = data, tokenizer, numbers_of(labels)
         self.template = _read_template(data)
         self.used_template: str | None = None
         ways: dict[TaskName, Callable[[Row], list[Example]]] = {
@@ -92,6 +96,9 @@ class Encoder:
         """The name of a column."""
         return self.data.columns.get(role, role)
 
+    def _read(self, row: Row, role: str) -> str:
+        return row_text(row, self.column(role))
+
     def _causal(self, row: Row) -> list[Example]:
         if self.column("messages") in row.values:
             ids, counted = self._chat(row)
@@ -103,7 +110,7 @@ class Encoder:
         return [Example(ids, self._learnt(_shifted(ids, counted), row))]
 
     def _text(self, row: Row) -> Example:
-        encoded = self.tokenizer(row.text(self.column("text")), return_offsets_mapping=True)
+        encoded = self.tokenizer(self._read(row, "text"), return_offsets_mapping=True)
         ids, offsets = [*encoded.input_ids], [*encoded.offset_mapping]
         if self.tokenizer.eos_token_id is not None and ids[-1:] != [self.tokenizer.eos_token_id]:
             ids.append(self.tokenizer.eos_token_id)
@@ -120,15 +127,13 @@ class Encoder:
 
     def _completion(self, row: Row) -> Example:
         # Apart, so that the border between the two is one between tokens.
-        text = row.text(self.column("prompt"))
+        text = self._read(row, "prompt")
         before = self.tokenizer(text, return_offsets_mapping=True)
         prompt = [*zip(before.input_ids, before.offset_mapping, strict=True)]
         end = self.tokenizer.eos_token_id
         if prompt and prompt[-1][0] == end:
             prompt.pop()
-        after = self.tokenizer(
-            row.text(self.column("completion")), add_special_tokens=False, return_offsets_mapping=True
-        )
+        after = self.tokenizer(self._read(row, "completion"), add_special_tokens=False, return_offsets_mapping=True)
         spans = [(first + len(text), last + len(text)) for first, last in after.offset_mapping]
         completion = [*zip(after.input_ids, spans, strict=True), *([] if end is None else [(end, _NO_TEXT)])]
         over = len(prompt) + len(completion) - self.data.max_length
@@ -170,23 +175,23 @@ class Encoder:
             text = self.tokenizer.apply_chat_template(messages, chat_template=self.template, tokenize=False, **how)
         except Exception as error:  # templates are programs: they may raise anything
             raise LimbeckError(f"{row.where}: the chat template: {' '.join(str(error).split())}") from None
+        check_characters(text, row.where, self.column("messages"))
         ids: list[int] = self.tokenizer(text, add_special_tokens=False).input_ids
         return ids
 
     def _pair(self, row: Row) -> list[Example]:
-        source = self.tokenizer(row.text(self.column("source"))).input_ids
-        target = self.tokenizer(text_target=row.text(self.column("target"))).input_ids
+        source = self.tokenizer(self._read(row, "source")).input_ids
+        target = self.tokenizer(text_target=self._read(row, "target")).input_ids
         return [Example(self._fit(source, row), self._fit(target, row))]
 
     def _class(self, row: Row) -> list[Example]:
-        pair = self.column("text_pair")
-        second = (row.text(pair),) if pair in row.values else ()
-        ids = self.tokenizer(row.text(self.column("text")), *second).input_ids
-        label = self._label(row.get(self.column("label"), (str, int)), row)
-        return [Example(self._fit_marked(ids, row, second), [label])]
+        second = (self._read(row, "text_pair"),) if self.column("text_pair") in row.values else ()
+        column = self.column("label")
+        label = as_class(row.get(column, (str, int)), self.classes, row.where, column)
+        return [self._marked((self._read(row, "text"), *second), [label], row)]
 
     def _tokens(self, row: Row) -> list[Example]:
-        tokens, labels = (row.get(self.column(role), list) for role in ("tokens", "labels"))
+        tokens, labels = row_tokens(row, self.column("tokens")), row_labels(row, self.column("labels"))
         if len(tokens) != len(labels):
             raise LimbeckError(f"{row.where}: {len(tokens)} tokens and {len(labels)} labels; each token needs one")
         cut = {"truncation": True, "max_length": self.data.max_length} if self.data.long == "cut" else {}
@@ -195,31 +200,32 @@ class Encoder:
         # A word of several pieces is judged by its first.
         first = [word is not None and word not in words[:at] for at, word in enumerate(words)]
         targets = [
-            self._label(labels[word], row) if is_first else IGNORED for word, is_first in zip(words, first, strict=True)
+            self._token_class(labels[word], row) if is_first else IGNORED
+            for word, is_first in zip(words, first, strict=True)
         ]
-        return [Example(self._fit(encoded.input_ids, row), targets)]
+        return [Example(self._fit(encoded.input_ids, row), targets, segments=_segments(encoded))]
+
+    def _token_class(self, label: str | int, row: Row) -> int:
+        unknown = str(label) == str(IGNORED)  # as data sets mark a token that has no class
+        return IGNORED if unknown else as_class(label, self.classes, row.where, self.column("labels"))
 
     def _texts(self, row: Row) -> list[Example]:
-        columns = [self.column("text"), self.column("text_pair")]
-        given = [row.text(column) for column in columns if column in row.values or column == columns[0]]
-        return [Example(self._fit_marked(self.tokenizer(text).input_ids, row, (), text), []) for text in given]
-
-    def _label(self, label: Any, row: Row) -> int:
-        return as_class(label, self.labels, row.where)
+        roles = ["text", *(["text_pair"] if self.column("text_pair") in row.values else [])]
+        given = [self._read(row, role) for role in roles]
+        return [self._marked((text,), [], row) for text in given]
 
     def _fit(self, ids: list[int], row: Row) -> list[int]:
         if len(ids) > self.data.max_length:
             self._refuse_long(len(ids), row)
         return ids[: self.data.max_length]
 
-    def _fit_marked(self, ids: list[int], row: Row, second: tuple[str, ...], text: str | None = None) -> list[int]:
+    def _marked(self, texts: tuple[str, ...], targets: list[int], row: Row) -> Example:
         """Cut by the tokenizer, which keeps the marks at the ends where they belong."""
-        if len(ids) <= self.data.max_length:
-            return ids
-        self._refuse_long(len(ids), row)
-        first = row.text(self.column("text")) if text is None else text
-        cut: list[int] = self.tokenizer(first, *second, truncation=True, max_length=self.data.max_length).input_ids
-        return cut
+        encoded = self.tokenizer(*texts)
+        if len(encoded.input_ids) > self.data.max_length:
+            self._refuse_long(len(encoded.input_ids), row)
+            encoded = self.tokenizer(*texts, truncation=True, max_length=self.data.max_length)
+        return Example([*encoded.input_ids], targets, segments=_segments(encoded))
 
     def _refuse_long(self, length: int, row: Row) -> None:
         if self.data.long == "error":
@@ -239,38 +245,19 @@ def with_teacher(ours: Sequence[Example], theirs: Sequence[Example], rows: Seque
     return [replace(mine, teacher=other) for mine, other in zip(ours, theirs, strict=True)]
 
 
+def _segments(encoded: Mapping[str, Any]) -> tuple[int, ...]:
+    return tuple(encoded.get("token_type_ids", ()))
+
+
 def _read_template(data: Data) -> str | None:
     if data.template is None:
         return None
     if not data.template.is_file():
         raise LimbeckError(f"data.template: no such file: {data.template}")
-    return data.template.read_text(encoding="utf-8")
-
-
-def class_names(rows: Sequence[Row], column: str, *, lists: bool) -> list[str]:
-    """The classes that occur, in order: numbers by size, names by alphabet."""
-    kinds = (str, int)
-    if lists:
-        found = {str(label) for row in rows for label in row.get(column, list)}
-    else:
-        found = {str(row.get(column, kinds)) for row in rows}
-    if all(name.isdigit() for name in found):
-        return [str(number) for number in range(max(map(int, found)) + 1)]
-    return sorted(found)
-
-
-def as_class(label: Any, labels: Sequence[str], where: str) -> int:
-    """The number of a class, which a row holds by name or number.
-
-    Raises:
-        LimbeckError: There is no such class.
-    """
-    if str(label) in labels:
-        return labels.index(str(label))
-    number = int(label) if str(label).isdigit() else -1
-    if not 0 <= number < len(labels):
-        raise LimbeckError(f"{where}: no class {label!r}; {near_matches(str(label), labels)}")
-    return number
+    try:
+        return data.template.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise LimbeckError(f"data.template: {data.template}: not UTF-8 ({error.reason}, byte {error.start})") from None
 
 
 def packed(examples: Sequence[Example], max_length: int) -> list[Example]:

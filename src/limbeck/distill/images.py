@@ -12,8 +12,8 @@ from PIL import Image, UnidentifiedImageError
 from torch import Tensor, nn
 
 from limbeck.batch import Batch
+from limbeck.distill.classes import as_class, numbers_of
 from limbeck.distill.config import Data
-from limbeck.distill.examples import as_class
 from limbeck.distill.rows import Row
 from limbeck.errors import LimbeckError
 from limbeck.methods.base import Networks
@@ -65,9 +65,12 @@ def encode_images(rows: Sequence[Row], data: Data, labels: Sequence[str]) -> lis
         LimbeckError: A row lacks a column, or holds something else than it should.
     """
     image, label = data.columns.get("image", "image"), data.columns.get("label", "label")
+    numbers = numbers_of(labels)
     return [
         ImageExample(
-            _picture(row, image), [as_class(row.get(label, (str, int)), labels, row.where)], f"{row.where}, {image}"
+            _picture(row, image),
+            [as_class(row.get(label, (str, int)), numbers, row.where, label)],
+            f"{row.where}, {image}",
         )
         for row in rows
     ]

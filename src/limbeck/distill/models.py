@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+import inspect
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 import transformers
 from transformers import PreTrainedModel
 
 from limbeck.distill.config import DistillConfig, Lora, StudentSettings, TaskName
+from limbeck.distill.lengths import padded_positions
 from limbeck.errors import LimbeckError
 from limbeck.methods.base import Method
 from limbeck.models.heads import Head, take_apart
 from limbeck.models.pretrained import load_pretrained
 from limbeck.models.size import parameters_of
-from limbeck.students.inherit import apply_changes, inherit
+from limbeck.students.inherit import DEPTHS, apply_changes, inherit
+
+Made = TypeVar("Made")
 
 CLASSES: dict[TaskName, str] = {
     "causal-lm": "AutoModelForCausalLM",
@@ -33,14 +37,27 @@ def load_tokenizer(name: str) -> Any:
     """A fast tokenizer that can pad.
 
     Raises:
-        LimbeckError: There is none of that name, or it is not a fast one.
+        LimbeckError: There is none of that name, it is not a fast one, or it has nothing to fill a batch up with.
     """
     tokenizer = load_pretrained(transformers.AutoTokenizer, name)
     if not tokenizer.is_fast:
         raise LimbeckError(f"{name}: its tokenizer has no fast version, which is needed to know words and offsets")
     if tokenizer.pad_token_id is None:
+        if tokenizer.eos_token_id is None:
+            raise LimbeckError(
+                f"{name}: its tokenizer has neither pad_token nor eos_token; set one of them in its folder"
+            )
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer
+
+
+def load_config(name: str) -> Any:
+    """A model's configuration.
+
+    Raises:
+        LimbeckError: There is none of that name.
+    """
+    return load_pretrained(transformers.AutoConfig, name)
 
 
 def load_processor(name: str) -> Any:
@@ -61,16 +78,42 @@ def load_model(name: str, task: TaskName, **how: Any) -> PreTrainedModel:
         how: Passed on to ``from_pretrained``.
 
     Raises:
+        LimbeckError: It cannot be loaded, or has no one state for each token of a text whose vector is sought.
+    """
+    return load_whole(name, task, **how)[0]
+
+
+def load_whole(name: str, task: TaskName, **how: Any) -> tuple[PreTrainedModel, list[str]]:
+    """A model for a task, and which of a classifier's modules are new, since what was loaded has none that fit.
+
+    Args:
+        name: A folder, a hub name, or a ``.gguf`` file (package `gguf`).
+        task: Which head it gets.
+        how: Passed on to ``from_pretrained``.
+
+    Raises:
         LimbeckError: It cannot be loaded.
     """
-    model: PreTrainedModel = load_pretrained(getattr(transformers, CLASSES[task]), name, dtype="float32", **how)
-    return model
+    kind = getattr(transformers, CLASSES[task])
+    found: tuple[PreTrainedModel, dict[str, Any]] = load_pretrained(
+        kind, name, dtype="float32", output_loading_info=True, **how
+    )
+    model, info = found
+    if task == "embedding" and "decoder_input_ids" in inspect.signature(type(model).forward).parameters:
+        raise LimbeckError(
+            f"{name}: a {type(model).__name__} has encoder and decoder; the task 'embedding' needs an encoder alone"
+        )
+    if not task.endswith("classification"):
+        return model, []
+    # Weights of another shape are told with both shapes.
+    weights = [*info["missing_keys"], *(key if isinstance(key, str) else key[0] for key in info["mismatched_keys"])]
+    return model, sorted({weight.rpartition(".")[0] for weight in weights} - {""})
 
 
 def make_student(
     settings: StudentSettings, teacher: PreTrainedModel | None, config: DistillConfig, classes: int = 0
-) -> PreTrainedModel:
-    """The student, as its settings say.
+) -> tuple[PreTrainedModel, list[str]]:
+    """The student, as its settings say, and the paths of the modules that are new beside what was loaded.
 
     Args:
         settings: Where it comes from.
@@ -83,17 +126,45 @@ def make_student(
     """
     head = {"num_labels": classes, "ignore_mismatched_sizes": True} if classes else {}
     if settings.name is not None:
-        return _trainable(load_model(settings.name, config.task, **head), settings)
-    source = teacher if teacher is not None else load_model(config.teacher, config.task, **head)
-    if settings.layers is not None:
-        return inherit(source, settings.layers, settings.config)
+        student, new = load_whole(settings.name, config.task, **head)
+        return _trainable(student, settings), new
+    source, new = (teacher, []) if teacher is not None else load_whole(config.teacher, config.task, **head)
+    return with_changes_told(settings, lambda: _out_of(source, settings)), new
+
+
+def _out_of(source: PreTrainedModel, settings: StudentSettings) -> PreTrainedModel:
     made = copy.deepcopy(source.config)
     apply_changes(made, settings.config or {})
+    _check_depths(made, source.config)
+    return type(source)(made) if settings.layers is None else inherit(source, settings.layers, settings.config)
+
+
+def with_changes_told(settings: StudentSettings, do: Callable[[], Made]) -> Made:
+    """Tell whatever goes wrong as what it comes from: changes to a configuration that do not go together.
+
+    Args:
+        settings: Of the student.
+        do: Makes it, or calls it.
+
+    Raises:
+        LimbeckError: Something went wrong, and there are changes.
+    """
     try:
-        student: PreTrainedModel = type(source)(made)
-    except (ValueError, TypeError, RuntimeError) as error:
-        raise LimbeckError(f"student.config: {' '.join(str(error).split())}") from None
-    return student
+        return do()
+    except LimbeckError:
+        raise
+    except Exception as error:  # models check their settings here and there, and mostly not at all
+        if not settings.config:
+            raise
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+        raise LimbeckError(f"student.config: {settings.config} makes no model that runs ({reason})") from None
+
+
+def _check_depths(made: Any, before: Any) -> None:
+    for name in DEPTHS:
+        value = getattr(made, name, None)
+        if value != getattr(before, name, None) and (not isinstance(value, int) or value < 1):
+            raise LimbeckError(f"student.config: {name} is {value!r}, expected a whole number of at least 1")
 
 
 def _trainable(student: PreTrainedModel, settings: StudentSettings) -> PreTrainedModel:
@@ -107,15 +178,33 @@ def _trainable(student: PreTrainedModel, settings: StudentSettings) -> PreTraine
     return student
 
 
+def fill_alike(model: PreTrainedModel, tokenizer: Any) -> None:
+    """Let a classifier know what batches are filled up with: decoders judge a text by the last token that is not that.
+
+    Args:
+        model: Its configuration changes, and so what is saved of it.
+        tokenizer: Fills the batches up.
+    """
+    # Where positions are counted from the padding's id, another id would shift them.
+    if padded_positions(model) is None:
+        for config in (model.config, model.config.get_text_config()):
+            config.pad_token_id = tokenizer.pad_token_id
+
+
 def name_classes(student: Any, labels: Sequence[str]) -> None:
-    """Let a student's configuration say the classes' names, unless it says its own."""
+    """Let a student's configuration say the classes' names, in the order of its logits."""
     if labels and student.config.num_labels == len(labels):
         student.config.id2label = dict(enumerate(labels))
         student.config.label2id = {label: at for at, label in enumerate(labels)}
 
 
-def adapted(student: PreTrainedModel, lora: Lora) -> Any:
-    """The student with low-rank adaptors; all else is frozen.
+def adapted(student: PreTrainedModel, lora: Lora, new: Sequence[str] = ()) -> Any:
+    """The student with low-rank adaptors; all else is frozen, but for what is new and has yet to learn anything.
+
+    Args:
+        student: Gets the adaptors.
+        lora: Where, and of which rank.
+        new: Paths of modules without trained weights.
 
     Raises:
         LimbeckError: The package `peft` is missing, or there are no such modules.
@@ -125,7 +214,11 @@ def adapted(student: PreTrainedModel, lora: Lora) -> Any:
     except ImportError:
         raise LimbeckError("student.lora needs the package peft: pip install 'limbeck[lora]'") from None
     settings = peft.LoraConfig(
-        r=lora.rank, lora_alpha=lora.alpha, lora_dropout=lora.dropout, target_modules=lora.modules
+        r=lora.rank,
+        lora_alpha=lora.alpha,
+        lora_dropout=lora.dropout,
+        target_modules=lora.modules,
+        modules_to_save=[*new] or None,
     )
     try:
         return peft.get_peft_model(student, settings)

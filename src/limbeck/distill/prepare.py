@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,19 +12,22 @@ from limbeck.batch import Batch
 from limbeck.distill.batches import ExampleLoader
 from limbeck.distill.config import DistillConfig
 from limbeck.distill.images import networks_of
+from limbeck.distill.lengths import check_lengths
 from limbeck.distill.models import (
     adapted,
     check_causal,
     check_vocabularies,
+    fill_alike,
     head_of,
     load_model,
     make_student,
     name_classes,
+    with_changes_told,
 )
 from limbeck.distill.packs import check_packs
 from limbeck.distill.sampling import StudentSampler
 from limbeck.distill.splits import Splits, read_splits
-from limbeck.distill.task import EMBEDDING, DistillTask, live_teacher
+from limbeck.distill.task import EMBEDDING, DistillTask, live_teacher, model_inputs
 from limbeck.errors import LimbeckError
 from limbeck.methods.base import Method
 from limbeck.methods.find import make_method
@@ -68,24 +70,28 @@ def prepare(config: DistillConfig) -> Ready:
     splits = read_splits(config, own_tokenizers=own_tokenizers)
     set_seed(config.plan.seed)
     # Also where a store stands for it: the store must be this teacher's, and the student may be made from it.
-    teacher = None if method is None else load_teacher(config, splits.labels)
+    teacher = None if method is None else load_teacher(config, splits)
     # Its own seed: new weights shall not depend on whether the teacher is live or stored.
     set_seed(config.plan.seed)
-    student = make_student(config.student, teacher, config, len(splits.labels))
+    student, new = make_student(config.student, teacher, config, len(splits.labels))
     name_classes(student, splits.labels)
+    if config.task == "sequence-classification":
+        fill_alike(student, splits.processor)
     if teacher is not None and not own_tokenizers:
         check_vocabularies(teacher, student, config.task)
+    check_lengths(student, "the student", splits.texts())
+    if teacher is not None:
+        check_lengths(teacher, "the teacher", splits.texts(), own=own_tokenizers)
+    try_out(student, config, splits.train)
     if config.task == "causal-lm":
         named = [(config.student.name or "the student", student), (config.teacher, teacher)]
         for name, model in ((name, model) for name, model in named if model is not None):
             check_causal(model, name)
             if config.data.pack:
                 check_packs(model, name)
-    if config.task != "image-classification":
-        check_lengths(student, splits)
     if config.gradient_checkpointing:
         student.gradient_checkpointing_enable()
-    learner = student if config.student.lora is None else adapted(student, config.student.lora)
+    learner = student if config.student.lora is None else adapted(student, config.student.lora, new)
     head = head_of(learner, config.student.name or "the student", config, method)
     beside = teacher if config.store is None else None
     teacher_head = None if head is None or beside is None else head_of(beside, config.teacher, config, method)
@@ -104,18 +110,20 @@ def prepare(config: DistillConfig) -> Ready:
     return Ready(config, splits, beside, teacher_head, learner, task)
 
 
-def load_teacher(config: DistillConfig, labels: Sequence[str]) -> PreTrainedModel:
-    """The teacher, with the data's classes.
+def load_teacher(config: DistillConfig, splits: Splits) -> PreTrainedModel:
+    """The teacher, with the data's classes, and ready for its batches.
 
     Raises:
         LimbeckError: It cannot be loaded, or it tells other classes apart.
     """
-    teacher = load_model(config.teacher, config.task)
+    teacher, labels = load_model(config.teacher, config.task), splits.labels
     if labels and teacher.config.num_labels != len(labels):
         raise LimbeckError(
             f"{config.teacher}: tells {teacher.config.num_labels} classes apart, the data has {len(labels)} "
             f"({', '.join(labels[:5])}); fine-tune it on these classes first"
         )
+    if config.task == "sequence-classification":
+        fill_alike(teacher, splits.processor)
     return teacher
 
 
@@ -132,20 +140,20 @@ def teacher_of(
     return live_teacher(model, config.task, method, head)
 
 
-def check_lengths(student: Any, splits: Splits) -> None:
-    """Refuse sequences that are longer than the student can read, or have tokens that it does not know.
+def try_out(student: PreTrainedModel, config: DistillConfig, split: ExampleLoader) -> None:
+    """Call a student on one example where its configuration was changed by hand.
 
     Raises:
-        LimbeckError: There is one.
+        LimbeckError: It does not run.
     """
-    most = getattr(student.config.get_text_config(), "max_position_embeddings", None)
-    examples = [example for split in splits.distinct() for example in split.texts()]
-    longest = max(len(example.input_ids) for example in examples)
-    if most is not None and longest > most:
-        raise LimbeckError(f"data.max_length: a sequence has {longest} tokens, and the student reads {most} at most")
-    highest, known = max(max(example.input_ids) for example in examples), student.get_input_embeddings().num_embeddings
-    if highest >= known:
-        raise LimbeckError(f"tokenizer: it gives the id {highest}, and the student knows {known} tokens")
+    if config.student.config is None:
+        return
+    batch: Batch = split.collator(list(enumerate(split.examples[:1], split.first)))
+    was_training = student.training
+    with torch.no_grad():
+        with_changes_told(config.student, lambda: student.eval()(**model_inputs(student, config.task, batch)))
+    with_changes_told(config.student, student.config.to_json_string)  # as it will be saved
+    student.train(was_training)
 
 
 def connect(task: DistillTask, split: ExampleLoader) -> None:

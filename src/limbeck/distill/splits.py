@@ -10,10 +10,12 @@ import numpy as np
 
 from limbeck.batch import Batch
 from limbeck.distill.batches import Collator, ExampleLoader
+from limbeck.distill.classes import class_names
+from limbeck.distill.columns import check_columns, check_roles
 from limbeck.distill.config import DistillConfig
-from limbeck.distill.examples import Encoder, Example, class_names, packed, with_teacher
+from limbeck.distill.examples import Encoder, Example, packed, with_teacher
 from limbeck.distill.images import ImageCollator, ImageExample, encode_images
-from limbeck.distill.models import load_processor, load_tokenizer
+from limbeck.distill.models import load_config, load_processor, load_tokenizer
 from limbeck.distill.rows import Row, read_rows
 from limbeck.errors import LimbeckError
 
@@ -43,6 +45,10 @@ class Splits:
     def distinct(self) -> list[ExampleLoader]:
         """Without those that are another under a second name."""
         return [self.train, self.val, *([] if self.test is self.val else [self.test])]
+
+    def texts(self) -> list[Example]:
+        """All examples that are made of tokens."""
+        return [example for split in self.distinct() for example in split.texts()]
 
 
 @dataclass(frozen=True)
@@ -77,11 +83,13 @@ def read_splits(config: DistillConfig, *, own_tokenizers: bool = False) -> Split
         LimbeckError: A file, a row or a length is not what it should be.
     """
     data = config.data
+    check_roles(config.task, data.columns)
     train = read_rows(data.train)
     val = read_rows(data.val) if data.val is not None else None
     if val is None:
         train, val = held_out(train, data.val_share, config.plan.seed)
     test = read_rows(data.test) if data.test is not None else val
+    check_columns(data.columns, train, held=[*val, *([] if test is val else test)])
     pictures = config.task == "image-classification"
     reader = _of_pictures(config, train) if pictures else _of_texts(config, train, own_tokenizers)
 
@@ -100,11 +108,7 @@ def _of_texts(config: DistillConfig, train: list[Row], own_tokenizers: bool) -> 
     data = config.data
     tokenizer = student_tokenizer(config, own_tokenizers)
     theirs = load_tokenizer(config.teacher) if own_tokenizers else None
-    labels: list[str] = []
-    if config.task.endswith("classification"):
-        lists = config.task == "token-classification"
-        role = "labels" if lists else "label"
-        labels = class_names(train, data.columns.get(role, role), lists=lists)
+    labels = classes_of(config, train) if config.task.endswith("classification") else []
     encoder = Encoder(config.task, data, tokenizer, labels)
     other = None if theirs is None else Encoder(config.task, data, theirs)
     teacher_pad = 0 if theirs is None else theirs.pad_token_id
@@ -121,9 +125,23 @@ def _of_pictures(config: DistillConfig, train: list[Row]) -> _Reader:
     """Pictures, by the processor of teacher and student."""
     data = config.data
     processor = load_processor(config.processor or config.teacher)
-    labels = class_names(train, data.columns.get("label", "label"), lists=False)
+    labels = classes_of(config, train)
     collator = ImageCollator(processor)
     return _Reader(labels, processor, collator, lambda rows: encode_images(rows, data, labels), workers=data.workers)
+
+
+def classes_of(config: DistillConfig, train: Sequence[Row]) -> list[str]:
+    """Names of the classes, in the order of the teacher; without one, in that of the model that the student comes from.
+
+    Raises:
+        LimbeckError: Rows and teacher speak of other classes.
+    """
+    lists = config.task == "token-classification"
+    role = "labels" if lists else "label"
+    taught = config.method is not None
+    model = config.teacher if taught or config.student.name is None else config.student.name
+    column = config.data.columns.get(role, role)
+    return class_names(train, column, lists=lists, config=load_config(model), model=model, taught=taught)
 
 
 def student_tokenizer(config: DistillConfig, own: bool) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 from typing import Any, Literal
 
 import torch
@@ -36,15 +37,28 @@ MEASURED = ("accuracy", "kl", "agreement")
 INPUTS = ("input_ids", "attention_mask", "position_ids", "pixel_values")
 """Columns of a batch that every model is called with."""
 
+SEGMENTS = "token_type_ids"
+"""A column that only those are called with that tell two texts apart."""
+
 
 def model_inputs(model: Any, task: TaskName, batch: Batch) -> dict[str, Any]:
     """What a model of a task is called with."""
     inputs = {name: batch[name] for name in INPUTS if name in batch}
+    if SEGMENTS in batch and takes_segments(model):
+        inputs[SEGMENTS] = batch[SEGMENTS]
     if task == "seq2seq":
         inputs["decoder_input_ids"] = decoder_inputs(model, batch["targets"])
     if task == "causal-lm":
         inputs["use_cache"] = False
     return inputs
+
+
+def takes_segments(model: Any) -> bool:
+    """Whether a model of `transformers`, perhaps under adaptors, tells the two texts of a pair apart by their ids."""
+    bare = model.get_base_model() if hasattr(model, "get_base_model") else model
+    # RoBERTa and its like take the ids, and know of one segment alone.
+    kinds = getattr(bare.config, "type_vocab_size", None)
+    return SEGMENTS in inspect.signature(type(bare).forward).parameters and (kinds is None or kinds > 1)
 
 
 def _own_inputs(model: Any, task: TaskName, batch: Batch) -> dict[str, Any]:

@@ -13,10 +13,10 @@ from torch import Tensor
 from limbeck.batch import Batch
 from limbeck.errors import LimbeckError, near_matches
 
-TEXT = ("input_ids", "position_ids", "targets", "labels")
+TEXT = ("input_ids", "token_type_ids", "position_ids", "targets", "labels")
 """Keys of a batch of text that are hashed where the user does not choose."""
 
-_SELECTS = {"input_ids": "attention_mask", "position_ids": "attention_mask", "targets": "mask"}
+_SELECTS = dict.fromkeys(("input_ids", "token_type_ids", "position_ids"), "attention_mask") | {"targets": "mask"}
 
 
 def seen_keys(batch: Batch, asked: Sequence[str] = ()) -> tuple[str, ...]:
@@ -45,9 +45,9 @@ def seen_keys(batch: Batch, asked: Sequence[str] = ()) -> tuple[str, ...]:
 def row_hashes(batch: Batch, keys: Sequence[str]) -> Int[Tensor, " b"]:
     """64 bits for each row, which do not depend on padding or on the other rows of the batch.
 
-    Of ``input_ids`` and ``position_ids`` the attended tokens are hashed (packed sequences, which have no
-    ``attention_mask``, up to the last position that counts), of ``targets`` the counted ones with their distances, of
-    every other tensor the whole row.
+    Of ``input_ids``, ``token_type_ids`` and ``position_ids`` the attended tokens are hashed (packed sequences, which
+    have no ``attention_mask``, up to the last position that counts), of ``targets`` the counted ones with their
+    distances, of every other tensor the whole row.
 
     Args:
         batch: With ``row``, and with what ``keys`` names.
