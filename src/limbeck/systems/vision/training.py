@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Generic, TypeVar
 
 import torch
 from torch import nn
@@ -83,7 +83,6 @@ class Job:
         change: Changes each batch in training, and must be importable; the teacher is asked anew each time.
         held: Pictures that the student does not learn from, for methods that learn from such.
         told: What the teacher says of the training pictures, if it was asked for several jobs (:func:`asked_once`).
-        split: It is judged by: ``"test"``, or ``"val"`` while something is still being chosen.
         device: A torch device.
     """
 
@@ -100,13 +99,12 @@ class Job:
     change: Change | None = None
     held: Pictures | None = None
     told: Told | None = None
-    split: Literal["test", "val"] = "test"
     device: str = "cpu"
 
     @property
     def judged_by(self) -> Pictures:
         """The held-out pictures."""
-        return self.data.test if self.split == "test" else self.data.val
+        return self.data.test
 
     def make_methods(self) -> list[Method]:
         """New methods by their settings."""
