@@ -27,7 +27,7 @@ TEACHER, STUDENT = SHAPES["resnet-teacher"], SHAPES["resnet-student"]
 MOVED, TURNED = "accuracy, moved", "accuracy, rotated"
 ELSEWHERE, AGREEMENT, SHIFT = Accuracy("accuracy, elsewhere"), Accuracy("agreement, moved"), Mean("learnt shift")
 HARD: Mapping[str, Any] = {"name": "hard", "temperature": 2.0, "every": 2, "bound": 3.0, "start": 0.2}
-"""By validation pictures: bound and start of two values each, and so are the student and the steps."""
+"""By validation pictures: start and bound of two and three values, and so are the student and the steps."""
 ARMS: dict[str, tuple[Role, str, Mapping[str, Any]]] = {
     "kd": ("baseline", "KD", {"family": "none"}),
     "noise": ("baseline", "KD and noise", {"family": "noise", "start": 0.3, "learn": False}),
