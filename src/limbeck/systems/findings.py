@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -168,11 +169,8 @@ class Findings:
             [('a teacher helps', 0.0), ('and costs little time', -0.1)]
         """
         for row in rows:
-            claim = Claim(*row)
-            self.claim(
-                claim.text, arm=claim.arm, baseline=claim.baseline, metric=claim.metric, margin=claim.margin,
-                scale=claim.scale,
-            )  # fmt: skip
+            claim = dataclasses.asdict(Claim(*row))
+            self.claim(claim.pop("text"), **claim)
 
     def seeds(self, arm: str, column: str) -> tuple[int, ...]:
         """The seeds that an arm has statistics of, in order."""
