@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -77,6 +78,16 @@ def whole_folder(path: Path) -> Iterator[Path]:
     unfinished.rename(path)
     sync(path.parent)
     shutil.rmtree(former, ignore_errors=True)
+
+
+def safe_name(text: str) -> str:
+    """A readable name for a file or folder; two texts may have the same.
+
+    Example:
+        >>> safe_name("KD, seed 1")
+        'KD-seed-1'
+    """
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", text)[:64]
 
 
 def sha256_of(path: Path) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
 import shutil
 import sys
 import tempfile
@@ -19,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
 
 import limbeck
 from limbeck.errors import LimbeckError
-from limbeck.files import sha256_of
+from limbeck.files import safe_name, sha256_of
 
 if TYPE_CHECKING:
     from torch import nn
@@ -124,7 +123,7 @@ class Lab:
         """
         written = _recipe(name, recipe)
         digest = hashlib.sha256(written.encode()).hexdigest()
-        place = self.cache / "teachers" / f"{_safe(name)}-{digest[:16]}"
+        place = self.cache / "teachers" / f"{safe_name(name)}-{digest[:16]}"
         seed = int(digest[:8], 16)
         if place.exists():
             try:
@@ -161,10 +160,6 @@ def _recipe(name: str, recipe: Mapping[str, Any]) -> str:
         )
     except (TypeError, ValueError) as error:
         raise LimbeckError(f"the recipe of teacher {name!r} must be plain JSON values: {error}") from None
-
-
-def _safe(name: str) -> str:
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", name)[:64]
 
 
 def _read(model: nn.Module, place: Path) -> None:

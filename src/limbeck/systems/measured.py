@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any, Protocol, TypeVar
 
 from limbeck.errors import LimbeckError
 from limbeck.evaluation.base import Metric, Statistics
-from limbeck.files import write_atomically
+from limbeck.files import safe_name, write_atomically
 from limbeck.systems.findings import Arm, Findings
 from limbeck.systems.jobs import run_jobs
 from limbeck.systems.lab import Lab
@@ -165,4 +164,4 @@ def enter(findings: Findings, arm: Arm, seed: int, result: Measured) -> None:
 def _file_name(label: str) -> str:
     """Readable, and of its own for every label."""
     digest = hashlib.sha256(label.encode()).hexdigest()[:8]
-    return f"{re.sub(r'[^A-Za-z0-9]+', '-', label)[:60].strip('-')}-{digest}.safetensors"
+    return f"{safe_name(label)}-{digest}.safetensors"

@@ -18,7 +18,7 @@ from limbeck.models.size import parameters_of
 from limbeck.systems.findings import Arm as Declared
 from limbeck.systems.findings import Findings, Role
 from limbeck.systems.lab import Lab
-from limbeck.systems.measured import Column, Measured, run_all
+from limbeck.systems.measured import Column, Measured, enter, run_all
 from limbeck.systems.registry import system
 from limbeck.systems.retrieval.corpus import TOKENS, Corpus, Queries
 from limbeck.systems.retrieval.rankers import TwoTowers, ranknet
@@ -89,18 +89,17 @@ def margin_mse(lab: Lab, *, steps: int | None = None, workers: int | None = None
     texts = Corpus("test", 600).documents
     teachers = [cross_teacher(lab, corpus, number, 4 * shown) for number in range(1, TEACHERS + 1)]
     findings, shared = Findings(), _Shared(tests, texts, length, lab.device)
-    findings.declare("teacher", role="teacher", title="a cross-encoder", parameters=parameters_of(teachers[0]))
-    findings.declare(
-        "teachers", role="teacher", title="three cross-encoders", parameters=sum(map(parameters_of, teachers))
-    )
     started = time.perf_counter()
     said = [scores_of(teacher, tests, texts, lab.device) for teacher in teachers]
     slow = len(tests) * TEACHERS / (time.perf_counter() - started)
     jobs = []
     for seed in lab.seeds:
-        for name, scores in (("teacher", said[0]), ("teachers", torch.stack(said).mean(0))):
-            for column, (metric, statistics) in _columns(scores, tests).items():
-                findings.add(name, metric, seed, statistics, column=column)
+        for name, title, scores, those in (
+            ("teacher", "a cross-encoder", said[0], teachers[:1]),
+            ("teachers", "three cross-encoders", torch.stack(said).mean(0), teachers),
+        ):
+            found = Measured(_columns(scores, tests), parameters=sum(map(parameters_of, those)))
+            enter(findings, Declared(name, title, "teacher"), seed, found)
         train = corpus.queries(shown, seed=seed, related=2, others=2, wrong=WRONG)
         given = torch.stack([scores_of(teacher, train, corpus.documents, lab.device) for teacher in teachers])
         given = SCALE * given + SHIFT
