@@ -19,7 +19,7 @@ from limbeck.methods.base import Method
 from limbeck.models.heads import Head, take_apart
 from limbeck.models.pretrained import load_pretrained
 from limbeck.models.size import parameters_of
-from limbeck.students.inherit import DEPTHS, apply_changes, inherit
+from limbeck.students.inherit import apply_changes, inherit
 
 Made = TypeVar("Made")
 
@@ -133,10 +133,11 @@ def make_student(
 
 
 def _out_of(source: PreTrainedModel, settings: StudentSettings) -> PreTrainedModel:
+    if settings.layers is not None:
+        return inherit(source, settings.layers, settings.config)
     made = copy.deepcopy(source.config)
     apply_changes(made, settings.config or {})
-    _check_depths(made, source.config)
-    return type(source)(made) if settings.layers is None else inherit(source, settings.layers, settings.config)
+    return type(source)(made)
 
 
 def with_changes_told(settings: StudentSettings, do: Callable[[], Made]) -> Made:
@@ -158,13 +159,6 @@ def with_changes_told(settings: StudentSettings, do: Callable[[], Made]) -> Made
             raise
         reason = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
         raise LimbeckError(f"student.config: {settings.config} makes no model that runs ({reason})") from None
-
-
-def _check_depths(made: Any, before: Any) -> None:
-    for name in DEPTHS:
-        value = getattr(made, name, None)
-        if value != getattr(before, name, None) and (not isinstance(value, int) or value < 1):
-            raise LimbeckError(f"student.config: {name} is {value!r}, expected a whole number of at least 1")
 
 
 def _trainable(student: PreTrainedModel, settings: StudentSettings) -> PreTrainedModel:

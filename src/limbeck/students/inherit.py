@@ -121,6 +121,7 @@ def apply_changes(config: Any, changes: Mapping[str, Any]) -> None:
     Raises:
         LimbeckError: A change names no setting, or has a value that is not possible.
     """
+    before = {name: getattr(config, name, None) for name in DEPTHS}
     for name, value in changes.items():
         if not hasattr(config, name) or callable(getattr(config, name)):
             raise LimbeckError(f"student.config: no setting {name!r}; {near_matches(name, config.to_dict())}")
@@ -128,6 +129,11 @@ def apply_changes(config: Any, changes: Mapping[str, Any]) -> None:
             setattr(config, name, value)
         except (StrictDataclassError, AttributeError, TypeError, ValueError) as error:
             raise LimbeckError(f"student.config.{name}: got {value!r}: {' '.join(str(error).split())}") from None
+    # A model without layers runs, and no library refuses it; settings may go by other names, so all are looked at.
+    for name, value in before.items():
+        now = getattr(config, name, None)
+        if now != value and (not isinstance(now, int) or now < 1):
+            raise LimbeckError(f"student.config: {name} is {now!r}, expected a whole number of at least 1")
 
 
 def _in_teacher(name: str, kept: Sequence[int], teacher: PreTrainedModel) -> str:
