@@ -82,7 +82,7 @@ def mend(lab: Lab, *, vectors: int = 4, steps: int | None = None, workers: int |
 
     The paper's numbers on MetaICL are unverified; T5, and the options of its code, are left out.
     """
-    length = steps or lab.pick(smoke=4, default=1200, full=6000)
+    length = steps or lab.pick(smoke=4, default=1500, full=6000)
     each = lab.pick(smoke=2, default=4, full=20)
     texts = mappings(lab.pick(smoke=100, default=6000, full=60_000), seed=1)
     tasks, unseen = mappings(lab.pick(smoke=20, default=300, full=300), seed=2), mappings(60, seed=3)

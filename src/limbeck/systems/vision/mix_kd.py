@@ -89,10 +89,10 @@ def mix_kd(
     """
     sizes = lab.pick(
         smoke=Sizes(train=96, val=32, test=64, pool=128),
-        default=Sizes(train=600),
+        default=Sizes(train=300),
         full=Sizes(train=2000, val=2000, test=4000, pool=10_000),
     )
-    budget = Budget(steps or lab.pick(smoke=4, default=200, full=3000), lr=1e-2)
+    budget = Budget(steps or lab.pick(smoke=4, default=600, full=3000), lr=1e-2)
     long = Budget(lab.pick(smoke=4, default=800, full=8000), lr=2e-3)
     findings, jobs = Findings(), []
     pool = image_set(data, replace(sizes, train=1), data_dir=data_dir)
