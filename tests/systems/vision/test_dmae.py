@@ -13,7 +13,7 @@ from limbeck.cli.app import execute
 from limbeck.methods.hidden import HiddenStateDistillation
 from limbeck.signals import Signals
 from limbeck.systems.findings import Findings
-from limbeck.systems.vision.dmae import ARMS, Recipe
+from limbeck.systems.vision.dmae import ARMS
 from limbeck.systems.vision.masked import (
     MaskedAutoencoder,
     MaskedTask,
@@ -22,6 +22,7 @@ from limbeck.systems.vision.masked import (
     multiplications,
     patches_of,
 )  # fmt: skip
+from limbeck.systems.vision.masked_pretraining import Recipe
 from limbeck.systems.vision.models import Shape
 
 SMALL = Shape("vit", (8,) * 3, patch=8)
@@ -128,6 +129,14 @@ def test_costs() -> None:
     assert Recipe().cost(16) < Recipe(mask=0.5).cost(16) < Recipe(mask=0.0).cost(16)
     assert Recipe().cost(16) == pytest.approx(3 * multiplications(5, 48, 4) + multiplications(5, 96, 4))
     assert Recipe(mask=0.9).keep(16) == 2
+    assert Recipe().steps(200, 16) == 200
+
+
+def test_a_recipe_like_another_takes_as_many_multiplications() -> None:
+    longer = Recipe(at=None, like=Recipe())
+    steps = longer.steps(1000, 16)
+    assert steps > 2000
+    assert steps * longer.cost(16) == pytest.approx(1000 * Recipe().cost(16), rel=1e-3)
 
 
 def test_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -137,6 +146,6 @@ def test_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert execute(["run", "dmae", *more, "--device", "cpu"]) == 0
     found = Findings.load(tmp_path / "run")
     assert set(found.arms) == set(ARMS)
-    before = {arm: float(arm != "scratch") for arm in ARMS}
+    before = {arm: float(arm != "scratch") for arm in ARMS} | {"mae-longer": 2.0}
     assert found.unequal_budgets() == {"unlabelled_steps": before}
     assert found.score("dmae-90", "pre-training") < found.score("dmae", "pre-training")
