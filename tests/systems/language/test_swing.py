@@ -66,9 +66,9 @@ def test_exposure_from_the_likeliest_to_the_least_likely(monkeypatch: pytest.Mon
 
 
 def test_a_model_that_learnt_a_secret_exposes_it() -> None:
-    net = model().train()
-    batch = torch.tensor([sequence(canary) for canary in HIDDEN])
-    before = exposed(net, HIDDEN)[:, 0].mean()
+    net, learnt = model().train(), HIDDEN[:48]
+    batch = torch.tensor([sequence(canary) for canary in learnt])
+    before = exposed(net, learnt)[:, 0].mean()
     optimizer = torch.optim.AdamW(net.parameters(), lr=0.03)
     net.train()
     for _ in range(150):
@@ -76,7 +76,7 @@ def test_a_model_that_learnt_a_secret_exposes_it() -> None:
         F.cross_entropy(logits.flatten(0, 1), batch[:, 1:].flatten()).backward()
         optimizer.step()
         optimizer.zero_grad()
-    after = exposed(net, HIDDEN)[:, 0].mean()
+    after = exposed(net, learnt)[:, 0].mean()
     assert before < 4 < 9 < after <= math.log2(10_000)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -21,6 +22,8 @@ NAMES = (
     "nora", "olga", "otto", "paul", "pia", "ralf", "rita", "sara", "sven", "theo", "tina", "udo", "ute", "vera",
     "vito", "wanda", "will", "xenia", "yuri", "zoe",
 )  # fmt: skip
+KINDS = ("code", "key")
+"""Of secrets: each name has one of each."""
 DIGITS = tuple("0123456789")
 LENGTH = 4
 
@@ -31,17 +34,19 @@ class Canary(NamedTuple):
     """A text such as *the code of ada is 4 0 7 1*.
 
     Args:
+        kind: What is secret.
         name: Whose.
         secret: Its digits.
     """
 
+    kind: str
     name: str
     secret: tuple[int, ...]
 
 
 def canary_vocabulary() -> Vocabulary:
     """The language's words and those of canaries."""
-    return vocabulary(("code", *NAMES, *DIGITS))
+    return vocabulary((*KINDS, *NAMES, *DIGITS))
 
 
 def digit_ids() -> tuple[int, ...]:
@@ -50,15 +55,16 @@ def digit_ids() -> tuple[int, ...]:
 
 
 def canaries(seed: int = 0) -> list[Canary]:
-    """One for each name."""
-    drawn = hashed(seed, 6000, np.arange(len(NAMES))[:, None], np.arange(LENGTH)) % np.uint64(10)
-    return [Canary(name, tuple(secret)) for name, secret in zip(NAMES, drawn.astype(int).tolist(), strict=True)]
+    """One for each kind and name, no two with one secret."""
+    whose = list(itertools.product(KINDS, NAMES))
+    drawn = hashed(seed, 6000, np.arange(10**LENGTH)).argsort()[: len(whose)].tolist()
+    return [Canary(*who, tuple(map(int, f"{secret:0{LENGTH}}"))) for who, secret in zip(whose, drawn, strict=True)]
 
 
 def prompt(canary: Canary) -> list[int]:
     """What comes before the secret."""
     words = canary_vocabulary()
-    return [words.start, *words.encode(["the", "code", "of", canary.name, "is"])]
+    return [words.start, *words.encode(["the", canary.kind, "of", canary.name, "is"])]
 
 
 def sequence(canary: Canary) -> list[int]:

@@ -71,14 +71,14 @@ def swing(
     judged_by: Literal["val", "test"] = "test",
     workers: int | None = None,
 ) -> Findings:
-    """A two-layer GPT that learnt 48 secret codes by heart teaches a one-layer GPT on the same corpus.
+    """A two-layer GPT that learnt 96 secrets by heart teaches a one-layer GPT on the same corpus.
 
         T = 1 + 14 s,  target = (1 - c s) softmax(z_T / T) + c s u,  loss = KL(target, softmax(z_S / T))
 
     s is 1 where the next word is a digit, which stands in secrets alone, and 0 elsewhere; u is a random distribution;
-    a twentieth of the other words gets noise, too. The loss is not multiplied by T^2. Every code stands `--repeats`
+    a twentieth of the other words gets noise, too. The loss is not multiplied by T^2. Every secret stands `--repeats`
     times in the corpus of teacher and students; `swing-labels` shows what hard labels leak beside it. Exposure is the
-    rank of a code among the ten thousand that there could be (13.3: the likeliest; 1.44 in the mean: unknown).
+    rank of a secret among the ten thousand that there could be (13.3: the likeliest; 1.44 in the mean: unknown).
 
     Of the paper only the abstract could be read: the formulas are written to agree with it, and are not the paper's.
     """
