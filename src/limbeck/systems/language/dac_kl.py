@@ -16,7 +16,7 @@ from limbeck.systems.language.measures import NLL, likelihood
 from limbeck.systems.language.models import Shape, write
 from limbeck.systems.language.prompts import answers, span_words, with_noise
 from limbeck.systems.language.revision import RevisedSampler, revise
-from limbeck.systems.language.teachers import Teacher
+from limbeck.systems.language.teachers import Teacher, own_start
 from limbeck.systems.language.training import Job, run_all, train
 from limbeck.systems.measured import Column, Measured
 from limbeck.systems.registry import system
@@ -63,7 +63,8 @@ def dac_kl(
     lab: Lab,
     *,
     steps: int | None = None,
-    width: int = 24,
+    width: int = 32,
+    pretrain: int | None = None,
     noise: float = 0.08,
     own_share: float = 0.5,
     judged_by: Literal["val", "test"] = "test",
@@ -79,15 +80,19 @@ def dac_kl(
     quantiles of the teacher's distribution are compared; spans are noun phrases.
 
     Answers must copy the question's verb and things, agree with it, and know what is found where; some of their words
-    in training are noise, so that the teacher has a long tail. Written after the paper's equations; no code was found,
-    and the layout of the network is ours.
+    in training are noise, so that the teacher has a long tail. All students begin as the same one, trained on the texts
+    alone for `--pretrain` steps, since the paper's can answer before: what random weights write is not worth revising.
+
+    Written after the paper's equations; no code was found, and the layout of the network is ours.
     """
     language = Language(topics=("question", "colour", "place"))
     splits = corpus(lab, language, noise)
-    budget = Budget(lab.pick(smoke=4, default=300, full=3000) if steps is None else steps, lr=1e-2)
+    budget = Budget(lab.pick(smoke=4, default=500, full=3000) if steps is None else steps, lr=4e-3)
     long = Budget(lab.pick(smoke=4, default=2500, full=8000), lr=3e-3)
     teacher = Teacher("answers", Shape(96, layers=2, heads=4), splits, long, lab.cache, lab.device)
-    findings, samples = Findings(), lab.pick(smoke=10, default=500, full=2000)
+    before = lab.pick(smoke=4, default=2500, full=8000) if pretrain is None else pretrain
+    start = own_start(lab, "answers", Shape(width), splits, before)
+    findings, samples = Findings(), lab.pick(smoke=10, default=2000, full=4000)
     jobs = [
         Job(
             Arm(**{**vars(arm), "options": {**arm.options, "share": own_share}}),
@@ -99,6 +104,7 @@ def dac_kl(
             teacher,
             samples,
             judged_by,
+            start,
         )
         for seed in lab.seeds
         for arm in arms(language)

@@ -11,6 +11,7 @@ from typing import Any
 
 from limbeck.distill.examples import Example
 from limbeck.distill.task import DistillTask
+from limbeck.errors import LimbeckError
 from limbeck.systems.lab import Lab
 from limbeck.systems.language.arms import Budget
 from limbeck.systems.language.examples import Splits
@@ -61,6 +62,28 @@ class Teacher:
         task = DistillTask("causal-lm", model, None, None, cross_entropy=1.0)
         loader = self.splits.loader(self.splits.train, self.budget.batch_size)
         fit(task, loader.loader(), plan_of(self.budget), accelerator=accelerator_on(self.device), progress=False)
+
+
+def own_start(lab: Lab, name: str, shape: Shape, splits: Splits, steps: int) -> Teacher | None:
+    """What all students begin as: one of their shape that learnt from the texts alone, trained now or before.
+
+    Args:
+        lab: Keeps it.
+        name: What it is called.
+        shape: Of the students.
+        splits: Its texts.
+        steps: For how long; 0 for random weights, of which there is no such model.
+
+    Raises:
+        LimbeckError: Fewer than no steps.
+    """
+    if steps < 0:
+        raise LimbeckError(f"--pretrain: got {steps}, expected 0 or more")
+    if not steps:
+        return None
+    start = Teacher(f"{name}-student-{shape.width}", shape, splits, Budget(steps, lr=1.5e-2), lab.cache, lab.device)
+    start.get(lab)
+    return start
 
 
 def long_budget(lab: Lab) -> Budget:
