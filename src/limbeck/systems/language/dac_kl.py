@@ -43,7 +43,7 @@ def arms(language: Language) -> list[Arm]:
         Arm("js", "Jensen-Shannon", "baseline", logits("generalized_js", beta=0.5), 1.0),
         Arm("top-k", "fixed top 5 %", "baseline", top, 1.0, "the likeliest 5 % of the words, not chosen"),
         Arm("dac", "DAC-KL", "ablation", clip, 1.0, "no samples of the student's"),
-        Arm("own", "own samples, KL", "baseline", forward, 1.0, "half the batches written by the student", own),
+        Arm("own", "own samples, KL", "baseline", forward, 1.0, "three of four batches written by the student", own),
         Arm("revised", "own samples revised, KL", "ablation", forward, 1.0, options=revised),
         Arm("revised-dac", "own samples revised, DAC-KL", "ablation", clip, 1.0, options=revised),
         Arm("full", "all three parts", "method", span, 1.0, "revision, DAC-KL and spans", revised),
@@ -66,7 +66,7 @@ def dac_kl(
     width: int = 32,
     pretrain: int | None = None,
     noise: float = 0.08,
-    own_share: float = 0.5,
+    own_share: float = 0.75,
     judged_by: Literal["val", "test"] = "test",
     workers: int | None = None,
 ) -> Findings:
@@ -74,7 +74,7 @@ def dac_kl(
 
         loss = CE + KL(p_T, p_S within the clipped classes) + |p_T(i) p_T(i+1) - p_S(i) p_S(i+1)| over pairs in spans
 
-    In half the batches the student answers the questions itself. Each answer is corrected once: where the teacher's
+    In three of four batches the student answers the questions itself. Each answer is corrected once: where the teacher's
     likeliest word is another one and the two differ most, the teacher's word stands, and the student goes on from
     there. The words that CE sees in such batches are these. A network of two layers chooses for each word which
     quantiles of the teacher's distribution are compared; spans are noun phrases.
