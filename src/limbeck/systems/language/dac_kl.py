@@ -74,9 +74,9 @@ def dac_kl(
 
         loss = CE + KL(p_T, p_S within the clipped classes) + |p_T(i) p_T(i+1) - p_S(i) p_S(i+1)| over pairs in spans
 
-    In three of four batches the student answers the questions itself. Each answer is corrected once: where the teacher's
-    likeliest word is another one and the two differ most, the teacher's word stands, and the student goes on from
-    there. The words that CE sees in such batches are these. A network of two layers chooses for each word which
+    In three of four batches the student answers the questions itself. Each answer is corrected once: where the
+    teacher's likeliest word is another one and the two differ most, the teacher's word stands, and the student goes on
+    from there. The words that CE sees in such batches are these. A network of two layers chooses for each word which
     quantiles of the teacher's distribution are compared; spans are noun phrases.
 
     Answers must copy the question's verb and things, agree with it, and know what is found where; some of their words
