@@ -16,7 +16,7 @@ from limbeck.systems.registry import system
 from limbeck.world.language import Language
 
 TAID = {"name": "taid", "t_start": 0.2}
-"""The start, of 0, 0.2, 0.4 and 0.6, and the steps were chosen on validation texts."""
+"""The start, of 0, 0.2, 0.4 and 0.6, steps and learning rate were chosen on validation texts."""
 ARMS = (
     Arm("teacher", "teacher", "teacher"),
     Arm("ce", "cross-entropy", "baseline", cross_entropy=1.0, description="the data's words, no teacher"),
@@ -51,7 +51,7 @@ def taid(
     steps: int | None = None,
     width: int = 16,
     teacher_widths: tuple[int, ...] = (32, 96),
-    lr: float = 6e-3,
+    lr: float = 1e-2,
     pretrain: int | None = None,
     judged_by: Literal["val", "test"] = "test",
     workers: int | None = None,
@@ -75,7 +75,7 @@ def taid(
     """
     language = Language()
     splits = corpus(lab, language)
-    budget = Budget(lab.pick(smoke=6, default=1000, full=4000) if steps is None else steps, lr=lr)
+    budget = Budget(lab.pick(smoke=6, default=1500, full=4000) if steps is None else steps, lr=lr)
     teachers = [
         Teacher(f"language-{size}", Shape(size, layers=2, heads=4), splits, long_budget(lab), lab.cache, lab.device)
         for size in teacher_widths
