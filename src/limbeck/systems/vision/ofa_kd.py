@@ -64,7 +64,7 @@ def ofa_kd(
     """
     sizes = lab.pick(
         smoke=Sizes(train=96, val=32, test=64, pool=128),
-        default=Sizes(train=300),
+        default=Sizes(train=600),
         full=Sizes(train=4000, val=2000, test=4000, pool=10_000),
     )
     count = steps or lab.pick(smoke=4, default=400, full=3000)
