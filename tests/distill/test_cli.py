@@ -80,6 +80,11 @@ def _nothing(folder: Path) -> None:
         (_nothing, ["student.layers=3"], "student.layers: got 3, and the teacher has 2"),
         (_nothing, ["student.layers=[0, 7]"], "student.layers: no layer 7; the teacher's are 0 to 1"),
         (_nothing, ["student={config: {hidden: 8}}"], "student.config: no setting 'hidden'"),
+        (
+            _nothing,
+            ["student={config: {num_hidden_layers: 1}, lora: {rank: 2}}"],
+            "give 'layers', too, or leave 'lora' out",
+        ),
         (_nothing, ["teacher=./nowhere"], "cannot be loaded"),
         (_nothing, ["task=translation"], "task: got 'translation'"),
         (_nothing, ["method={name: hidden, pairs: {lay: model.layers.0}}"], "has no module 'lay'"),

@@ -63,6 +63,11 @@ class StudentSettings(Settings):
             raise ValueError("either 'name', or 'config' and 'layers' out of the teacher, say where it comes from")
         if isinstance(self.layers, list) and (not self.layers or sorted(set(self.layers)) != self.layers):
             raise ValueError(f"'layers' are numbers in rising order, got {self.layers}")
+        if self.lora is not None and self.name is None and not inherits:
+            raise ValueError(
+                "'lora' trains adaptors beside weights that stay as they are, and 'config' alone makes random ones: "
+                "give 'layers', too, or leave 'lora' out"
+            )
         return self
 
 
