@@ -55,6 +55,15 @@ def test_card_of_a_file(tmp_path: Path) -> None:
     assert card.options[2].flag == "--learning-rate"
 
 
+def test_types_that_the_package_names_are_spelt_out(tmp_path: Path) -> None:
+    source = "from limbeck.systems.vision.data import Split\nOwn = int\n" + TOY
+    source = source.replace("steps: int", "steps: Own").replace('Literal["a", "b"] = "a"', 'Split = "val"')
+    assert [one.annotation for one in find(str(written(tmp_path, source))).options[:2]] == [
+        "Own",
+        "Literal['val', 'test']",
+    ]
+
+
 def test_reading_a_card_runs_nothing(tmp_path: Path) -> None:
     path = written(tmp_path, TOY + "\nraise RuntimeError('imported')\n")
     assert next(read_cards(path)).slug == "toy-mmt"

@@ -141,7 +141,7 @@ class KeptTeachers(Lab):
             NothingToCompareError: There is none of this recipe in the cache.
         """
 
-        def refuse(model: nn.Module) -> None:
+        def refuse(_model: nn.Module) -> None:
             raise NothingToCompareError("The vision network that taught the model is not in this machine's cache.")
 
         return super().teacher(name, recipe, build, refuse)

@@ -69,7 +69,7 @@ def naswot(network: nn.Module, pixels: Float[Tensor, "b *shape"]) -> float:
     """
     kernel = torch.zeros(len(pixels), len(pixels), dtype=torch.float64, device=pixels.device)
 
-    def count(module: nn.Module, given: tuple[Tensor, ...], gave: Tensor) -> None:
+    def count(_module: nn.Module, _given: tuple[Tensor, ...], gave: Tensor) -> None:
         on = (gave > 0).flatten(1).to(kernel.dtype)
         kernel.add_(on @ on.T + (1 - on) @ (1 - on).T)
 

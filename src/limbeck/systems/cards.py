@@ -13,6 +13,7 @@ from limbeck.errors import LimbeckError, near_matches
 
 ARGUMENTS = {"slug": True, "title": True, "year": True, "domain": True, "arxiv": False, "needs": False, "claim": False}
 """What :func:`~limbeck.systems.registry.system` takes, and whether it must be given."""
+PACKAGE = Path(__file__).parents[1]
 
 
 @dataclass(frozen=True)
@@ -135,10 +136,10 @@ def read_cards(path: Path) -> Iterator[Card]:
             continue
         for decorator in node.decorator_list:
             if isinstance(decorator, ast.Call) and ast.unparse(decorator.func).split(".")[-1] == "system":
-                yield _card(path, node, decorator)
+                yield _card(path, tree, node, decorator)
 
 
-def _card(path: Path, function: ast.FunctionDef, decorator: ast.Call) -> Card:
+def _card(path: Path, tree: ast.Module, function: ast.FunctionDef, decorator: ast.Call) -> Card:
     where = f"{path}, line {decorator.lineno}"
     try:
         written = {str(keyword.arg): ast.literal_eval(keyword.value) for keyword in decorator.keywords}
@@ -155,7 +156,7 @@ def _card(path: Path, function: ast.FunctionDef, decorator: ast.Call) -> Card:
         raise LimbeckError(f"{where}: a slug is lower-case words joined by hyphens; got {written['slug']!r}")
     arguments = function.args
     options = tuple(
-        Option(argument.arg, _source(argument.annotation), _source(default))
+        Option(argument.arg, _source(_spelt_out(argument.annotation, tree)), _source(default))
         for argument, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
     )
     return Card(
@@ -171,6 +172,23 @@ def _card(path: Path, function: ast.FunctionDef, decorator: ast.Call) -> Card:
         function=function.name,
         path=path,
     )
+
+
+def _spelt_out(annotation: ast.expr | None, tree: ast.Module) -> ast.expr | None:
+    """What a name that is imported from this package stands for there, so that users see what is possible."""
+    if not isinstance(annotation, ast.Name):
+        return annotation
+    for node in tree.body:
+        if not isinstance(node, ast.ImportFrom) or annotation.id not in (name.name for name in node.names):
+            continue
+        package, *inside = (node.module or "").split(".")
+        file = PACKAGE.joinpath(*inside).with_suffix(".py")
+        if package != PACKAGE.name or not file.is_file():
+            continue
+        for line in ast.parse(file.read_text(encoding="utf-8")).body:
+            if isinstance(line, ast.Assign) and ast.unparse(line.targets[0]) == annotation.id:
+                return line.value
+    return annotation
 
 
 def _source(node: ast.expr | None) -> str:

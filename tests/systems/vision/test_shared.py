@@ -24,13 +24,14 @@ from limbeck.errors import LimbeckError
 from limbeck.methods.find import make_method
 from limbeck.methods.logits import LogitDistillation
 from limbeck.signals import Signals, tap
+from limbeck.systems.cards import cards
 from limbeck.systems.lab import Lab
 from limbeck.systems.taught import Taught
-from limbeck.systems.vision.data import Pictures, Sizes, image_set
+from limbeck.systems.vision.data import Pictures, Sizes, Split, image_set
 from limbeck.systems.vision.models import SHAPES, Shape
 from limbeck.systems.vision.task import ImageTask, Told, hidden_of
 from limbeck.systems.vision.teachers import image_teacher
-from limbeck.systems.vision.training import Budget, Job, asked_once, train
+from limbeck.systems.vision.training import Budget, Job, asked_once, run_job, train
 from limbeck.teachers.base import Teacher
 from limbeck.teachers.live import LiveTeacher
 
@@ -45,6 +46,24 @@ def test_training_splits_differ_from_seed_to_seed_and_the_others_do_not() -> Non
     for split in ("val", "test", "pool"):
         assert torch.equal(getattr(first, split).images, getattr(second, split).images)
     assert first.train.pixels.abs().max() <= 1
+
+
+def test_arms_are_judged_by_the_split_that_is_asked_for() -> None:
+    asked: Split
+    for asked, count in (("val", 20), ("test", 30)):
+        data = image_set(sizes=SMALL, judged_by=asked).without_pool()
+        job = Job("labels", "baseline", "", 1, TINY, data, Budget(1))
+        (_, statistics) = run_job(job).columns["accuracy"]
+        assert len(statistics) == count
+        assert torch.equal(job.judged_by.images, getattr(data, asked).images)
+
+
+def test_every_system_can_be_judged_by_validation_pictures() -> None:
+    written = [card for card in cards().values() if card.path.parent.name == "vision"]
+    assert written
+    for card in written:
+        (option,) = (one for one in card.options if one.name == "judged_by")
+        assert (option.annotation, option.default) == ("Literal['val', 'test']", "'test'")
 
 
 def test_two_terms_of_one_name_are_refused() -> None:

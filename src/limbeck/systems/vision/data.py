@@ -22,6 +22,8 @@ from limbeck.systems.tables import Table
 from limbeck.world.views import CLASSES, LabelSet, Shift, ViewSplit, shifted, views
 
 DataName = Literal["world", "cifar10", "fashion-mnist"]
+Split = Literal["val", "test"]
+"""What arms are judged by: the test split, or validation pictures while something is still being chosen."""
 FASHION = Path("/usr/share/dataset-fashion-mnist")
 FASHION_CLASSES = (
     "t-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot",
@@ -123,6 +125,7 @@ class ImageSet:
         val: To choose by.
         test: To judge by, once.
         pool: More of the kind of ``train``, which students do not see; teachers learn from it.
+        judged_by: The split that arms are judged by.
     """
 
     name: str
@@ -131,6 +134,12 @@ class ImageSet:
     val: Pictures
     test: Pictures
     pool: Pictures
+    judged_by: Split = "test"
+
+    @property
+    def judges(self) -> Pictures:
+        """The pictures that arms are judged by."""
+        return self.test if self.judged_by == "test" else self.val
 
     def without_pool(self) -> ImageSet:
         """For jobs, which need not carry it."""
@@ -154,6 +163,7 @@ def image_set(
     seed: int = 1,
     data_dir: str = "",
     labels: LabelSet = "kind",
+    judged_by: Split = "test",
     **world: Any,
 ) -> ImageSet:
     """Pictures by the name of the data.
@@ -167,6 +177,7 @@ def image_set(
         data_dir: Folder of real data: ``train.npz`` and ``test.npz`` of CIFAR-10, or the four files of Fashion-MNIST,
             for which the default is where Debian's package ``dataset-fashion-mnist`` puts them.
         labels: What the world's pictures are classified by.
+        judged_by: What arms are judged by.
         world: Knobs of :func:`limbeck.world.views.views`.
 
     Raises:
@@ -187,6 +198,7 @@ def image_set(
             part("val", sizes.val),
             part("test", sizes.test),
             part("pool", sizes.pool),
+            judged_by,
         )
     read = _read_cifar10 if name == "cifar10" else _read_fashion
     classes, learning, judging = read(data_dir)
@@ -200,7 +212,7 @@ def image_set(
     val, pool, rest = order[: sizes.val], order[sizes.val : sizes.val + pooled], order[sizes.val + pooled :]
     mine = rest[torch.randperm(len(rest), generator=torch.Generator().manual_seed(seed))[: sizes.train]]
     tests = torch.randperm(len(judging), generator=torch.Generator().manual_seed(0))[: sizes.test]
-    return ImageSet(name, classes, learning.at(mine), learning.at(val), judging.at(tests), learning.at(pool))
+    return ImageSet(name, classes, learning.at(mine), learning.at(val), judging.at(tests), learning.at(pool), judged_by)
 
 
 @lru_cache(maxsize=1)  # every seed asks for them again

@@ -16,7 +16,7 @@ from limbeck.systems.findings import Findings, Role
 from limbeck.systems.lab import Lab
 from limbeck.systems.measured import Measured
 from limbeck.systems.registry import system
-from limbeck.systems.vision.data import Sizes, image_set
+from limbeck.systems.vision.data import Sizes, Split, image_set
 from limbeck.systems.vision.measures import features_of, right
 from limbeck.systems.vision.models import SHAPES, Shape
 from limbeck.systems.vision.pretrained import Pretrained
@@ -43,7 +43,13 @@ VALIDATION, RANKS = Accuracy("validation accuracy"), Mean("rank correlation")
     claim="The fit of features to few labels tells which networks shall label the rest; weights are better still.",
 )
 def distillweighted(
-    lab: Lab, *, labels: int = 4, unlabelled: int | None = None, steps: int | None = None, workers: int | None = None
+    lab: Lab,
+    *,
+    labels: int = 4,
+    unlabelled: int | None = None,
+    steps: int | None = None,
+    judged_by: Split = "test",
+    workers: int | None = None,
 ) -> Findings:
     """Networks for other tasks label what a target task left unlabelled, each as much as its features fit the task.
 
@@ -66,7 +72,7 @@ def distillweighted(
     long = Budget(lab.pick(smoke=2, default=600, full=6000), lr=2e-3)
     # Before anything is trained: there may be too few pictures to label.
     parts = {
-        seed: few_labels(image_set(sizes=replace(sizes, pool=1), seed=seed).without_pool(), labels)
+        seed: few_labels(image_set(sizes=replace(sizes, pool=1), seed=seed, judged_by=judged_by).without_pool(), labels)
         for seed in lab.seeds
     }
     zoo = {name: image_teacher(lab, SOURCE, source_data(one, sizes), long) for name, one in SOURCES.items()}

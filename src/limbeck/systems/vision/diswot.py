@@ -19,7 +19,7 @@ from limbeck.systems.lab import Lab
 from limbeck.systems.measured import Measured, measure_all
 from limbeck.systems.registry import system
 from limbeck.systems.vision.architectures import TEACHER, allowed, scores, search, space
-from limbeck.systems.vision.data import Sizes, image_set
+from limbeck.systems.vision.data import Sizes, Split, image_set
 from limbeck.systems.vision.measures import right
 from limbeck.systems.vision.models import Shape
 from limbeck.systems.vision.teachers import image_teacher
@@ -55,7 +55,12 @@ SECONDS = Mean("seconds to choose", lower_is_better=True)
     claim="Likeness of untrained networks' reactions to an untrained teacher's orders students as they learn from it.",
 )
 def diswot(
-    lab: Lab, *, candidates: int | None = None, steps: int | None = None, workers: int | None = None
+    lab: Lab,
+    *,
+    candidates: int | None = None,
+    steps: int | None = None,
+    judged_by: Split = "test",
+    workers: int | None = None,
 ) -> Findings:
     """Small ResNets of three widths and a depth are scored untrained, and trained with and without a teacher.
 
@@ -82,7 +87,7 @@ def diswot(
     for arm, title in (("search", "found by evolution"), ("search+", "found by evolution, DisWOT+")):
         findings.declare(arm, role="method", title=title)
     for seed in lab.seeds:
-        data = image_set(sizes=replace(sizes, pool=1), seed=seed).without_pool()
+        data = image_set(sizes=replace(sizes, pool=1), seed=seed, judged_by=judged_by).without_pool()
         classes, chance = len(data.classes), random.Random(seed)
         inside = (shape for shape in chance.sample(space(), len(space())) if allowed(shape, classes))
         chosen = list(islice(inside, count))

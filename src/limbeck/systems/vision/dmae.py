@@ -14,7 +14,7 @@ from limbeck.systems.findings import Findings, Role
 from limbeck.systems.lab import Lab
 from limbeck.systems.measured import Measured
 from limbeck.systems.registry import system
-from limbeck.systems.vision.data import Sizes, image_set
+from limbeck.systems.vision.data import Sizes, Split, image_set
 from limbeck.systems.vision.masked import masked_teacher
 from limbeck.systems.vision.masked_pretraining import STUDENT, TEACHER, PretrainingJob, Recipe, pretrained
 from limbeck.systems.vision.measures import right
@@ -50,7 +50,13 @@ ARMS: Mapping[str, tuple[Role, str, Recipe | None]] = {
     claim="A masked autoencoder learns more when it shows on visible patches what a larger one shows half-way.",
 )
 def dmae(
-    lab: Lab, *, labels: int = 2, before: int | None = None, steps: int | None = None, workers: int | None = None
+    lab: Lab,
+    *,
+    labels: int = 2,
+    before: int | None = None,
+    steps: int | None = None,
+    judged_by: Split = "test",
+    workers: int | None = None,
 ) -> Findings:
     """A large masked autoencoder teaches a small one in its pre-training; then labels fine-tune the small one.
 
@@ -75,7 +81,10 @@ def dmae(
     long = replace(first, steps=lab.pick(smoke=4, default=1000, full=16_000))
     findings, jobs = Findings(), []
     pool = image_set(sizes=sizes, **VIEWS)
-    parts = {seed: image_set(sizes=replace(sizes, pool=1), seed=seed, **VIEWS).without_pool() for seed in lab.seeds}
+    parts = {
+        seed: image_set(sizes=replace(sizes, pool=1), seed=seed, **VIEWS, judged_by=judged_by).without_pool()
+        for seed in lab.seeds
+    }
     for mine in parts.values():  # before anything is trained: there may be too few pictures for the draws
         mine.train.per_class(DRAWS * labels, option=f"--labels {labels}, in {DRAWS} draws")
     teacher = masked_teacher(lab, TEACHER, pool, long, mask=Recipe().mask)

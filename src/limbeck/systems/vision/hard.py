@@ -17,7 +17,7 @@ from limbeck.systems.lab import Lab
 from limbeck.systems.measured import Measured
 from limbeck.systems.registry import system
 from limbeck.systems.taught import said_by
-from limbeck.systems.vision.data import DataName, Pictures, Sizes, image_set
+from limbeck.systems.vision.data import DataName, Pictures, Sizes, Split, image_set
 from limbeck.systems.vision.measures import right
 from limbeck.systems.vision.models import SHAPES
 from limbeck.systems.vision.teachers import image_teacher
@@ -56,7 +56,13 @@ ARMS: dict[str, tuple[Role, str, Mapping[str, Any]]] = {
     claim="An augmenter that learns where student and teacher differ hands over what the data alone does not show.",
 )
 def hard(
-    lab: Lab, *, data: DataName = "world", data_dir: str = "", steps: int | None = None, workers: int | None = None
+    lab: Lab,
+    *,
+    data: DataName = "world",
+    data_dir: str = "",
+    steps: int | None = None,
+    judged_by: Split = "test",
+    workers: int | None = None,
 ) -> Findings:
     """A ResNet that has seen things moved and turned teaches a smaller one, which sees them upright in the middle.
 
@@ -83,7 +89,7 @@ def hard(
     pool = image_set(data, replace(sizes, train=1), data_dir=data_dir, **centred)
     teacher = image_teacher(lab, TEACHER, pool, long, pictures=everywhere(pool.pool))
     for seed in lab.seeds:
-        mine = image_set(data, sizes, seed=seed, data_dir=data_dir, **centred).without_pool()
+        mine = image_set(data, sizes, seed=seed, data_dir=data_dir, **centred, judged_by=judged_by).without_pool()
         jobs.append(Job("teacher", "teacher", "the teacher", seed, TEACHER, mine, budget, teacher, device=lab.device))
         for arm, (role, title, settings) in ARMS.items():
             methods = ({**HARD, **settings},)

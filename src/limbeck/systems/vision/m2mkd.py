@@ -16,7 +16,7 @@ from limbeck.systems.findings import Findings, Role
 from limbeck.systems.lab import Lab
 from limbeck.systems.measured import Column, Measured
 from limbeck.systems.registry import system
-from limbeck.systems.vision.data import Sizes, image_set
+from limbeck.systems.vision.data import Sizes, Split, image_set
 from limbeck.systems.vision.hybrids import Hybrid, Modular, incubated, learn, load_entropy
 from limbeck.systems.vision.measures import right
 from limbeck.systems.vision.models import Classifier, Shape
@@ -82,7 +82,14 @@ class ModularJob(Job):
     needs=("logits",),
     claim="A student of experts learns more if each module first learns from the teacher's in a shared small network.",
 )
-def m2mkd(lab: Lab, *, before: int | None = None, steps: int | None = None, workers: int | None = None) -> Findings:
+def m2mkd(
+    lab: Lab,
+    *,
+    before: int | None = None,
+    steps: int | None = None,
+    judged_by: Split = "test",
+    workers: int | None = None,
+) -> Findings:
     """A vision transformer in three modules teaches three modules of experts one by one; then the student is trained.
 
     A meta network (one block a stage) is trained; the teacher's stages (two blocks) are trained in its place one by
@@ -107,7 +114,7 @@ def m2mkd(lab: Lab, *, before: int | None = None, steps: int | None = None, work
     ignorant = META.build(len(pool.classes)).requires_grad_(False)
     findings, jobs = Findings(), []
     for seed in lab.seeds:
-        mine = image_set(sizes=replace(sizes, pool=1), seed=seed).without_pool()
+        mine = image_set(sizes=replace(sizes, pool=1), seed=seed, judged_by=judged_by).without_pool()
         jobs.append(ModularJob("teacher", "teacher", "the teacher", seed, STUDENT, mine, budget, teacher))
         for arm, (role, title, way) in ARMS.items():
             more = first.steps * len(STUDENT.widths) if way.longer else 0
@@ -156,11 +163,7 @@ def modules(job: ModularJob) -> tuple[Modular, dict[str, float]]:
 
 
 class Early(Callback):
-    """Judges the student once on the way.
-
-    Args:
-        job: Says by which pictures.
-    """
+    """Judges the student of a job once on the way."""
 
     def __init__(self, job: Job) -> None:
         self.job = job

@@ -18,7 +18,7 @@ from limbeck.systems.lab import Lab
 from limbeck.systems.measured import Measured
 from limbeck.systems.registry import system
 from limbeck.systems.taught import said_by
-from limbeck.systems.vision.data import DataName, Sizes, image_set
+from limbeck.systems.vision.data import DataName, Sizes, Split, image_set
 from limbeck.systems.vision.measures import right
 from limbeck.systems.vision.models import SHAPES
 from limbeck.systems.vision.teachers import image_teacher
@@ -74,6 +74,7 @@ def mix_kd(
     data_dir: str = "",
     alpha: float = 1.0,
     steps: int | None = None,
+    judged_by: Split = "test",
     workers: int | None = None,
 ) -> Findings:
     """A wide ResNet teaches a narrow one on few pictures, some of which are averaged in pairs before both see them.
@@ -104,7 +105,7 @@ def mix_kd(
         ),
     }
     for seed in lab.seeds:
-        mine = image_set(data, sizes, seed=seed, data_dir=data_dir).without_pool()
+        mine = image_set(data, sizes, seed=seed, data_dir=data_dir, judged_by=judged_by).without_pool()
         for mixed, one in teachers.items():
             name, title = ("teacher-by-mixed", "a teacher by mixup") if mixed else ("teacher", "the teacher")
             jobs.append(Job(name, "teacher", title, seed, TEACHER, mine, budget, one, device=lab.device))

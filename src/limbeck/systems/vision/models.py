@@ -108,7 +108,7 @@ SHAPES = {
 }
 
 
-def _resnet(shape: Shape, classes: int, size: int) -> Classifier:
+def _resnet(shape: Shape, classes: int, _size: int) -> Classifier:
     from transformers import ResNetConfig, ResNetModel
 
     width = shape.widths[0]

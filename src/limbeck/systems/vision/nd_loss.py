@@ -14,7 +14,7 @@ from limbeck.systems.findings import Findings, Role
 from limbeck.systems.lab import Lab
 from limbeck.systems.measured import Measured
 from limbeck.systems.registry import system
-from limbeck.systems.vision.data import DataName, Sizes, image_set
+from limbeck.systems.vision.data import DataName, Sizes, Split, image_set
 from limbeck.systems.vision.measures import features_of, right
 from limbeck.systems.vision.models import Shape
 from limbeck.systems.vision.teachers import image_teacher
@@ -58,7 +58,13 @@ WITH_SMALL = ("kd", "kd++")
     claim="Features that point at the teacher's class mean and are long make any distillation of classifiers better.",
 )
 def nd_loss(
-    lab: Lab, *, data: DataName = "world", data_dir: str = "", steps: int | None = None, workers: int | None = None
+    lab: Lab,
+    *,
+    data: DataName = "world",
+    data_dir: str = "",
+    steps: int | None = None,
+    judged_by: Split = "test",
+    workers: int | None = None,
 ) -> Findings:
     """A wide ResNet teaches a narrow one, by its logits and by the means of its features over each class.
 
@@ -81,7 +87,7 @@ def nd_loss(
     pool = image_set(data, sizes, data_dir=data_dir)
     teachers = {size: image_teacher(lab, shape, pool, long) for size, shape in TEACHERS.items()}
     for seed in lab.seeds:
-        mine = image_set(data, sizes, seed=seed, data_dir=data_dir).without_pool()
+        mine = image_set(data, sizes, seed=seed, data_dir=data_dir, judged_by=judged_by).without_pool()
         for size, teacher in teachers.items():
             name, title = f"teacher-{size}", f"the {size} teacher"
             jobs.append(Job(name, "teacher", title, seed, STUDENT, mine, budget, teacher, device=lab.device))

@@ -15,7 +15,7 @@ from limbeck.systems.findings import Findings, Role
 from limbeck.systems.lab import Lab
 from limbeck.systems.measured import Measured, measure_all
 from limbeck.systems.registry import system
-from limbeck.systems.vision.data import DataName, Sizes, image_set
+from limbeck.systems.vision.data import DataName, Sizes, Split, image_set
 from limbeck.systems.vision.measures import features_of, right
 from limbeck.systems.vision.models import SHAPES
 from limbeck.systems.vision.teachers import image_teacher
@@ -50,7 +50,13 @@ ARMS: dict[str, tuple[Role, str, tuple[Mapping[str, Any], ...]]] = {
     claim="Between families, exits that learn logits hand over more than hints or logits at the end alone.",
 )
 def ofa_kd(
-    lab: Lab, *, data: DataName = "world", data_dir: str = "", steps: int | None = None, workers: int | None = None
+    lab: Lab,
+    *,
+    data: DataName = "world",
+    data_dir: str = "",
+    steps: int | None = None,
+    judged_by: Split = "test",
+    workers: int | None = None,
 ) -> Findings:
     """A ResNet teaches a small ViT and an MLP-Mixer, and for comparison a small ResNet.
 
@@ -73,7 +79,7 @@ def ofa_kd(
     teacher = image_teacher(lab, TEACHER, pool, long)
     jobs: list[Job] = []
     for seed in lab.seeds:
-        mine = image_set(data, sizes, seed=seed, data_dir=data_dir).without_pool()
+        mine = image_set(data, sizes, seed=seed, data_dir=data_dir, judged_by=judged_by).without_pool()
         for family, shape in STUDENTS.items():
             budget = Budget(count, lr=RATES[family])
             jobs.append(Job("teacher", "teacher", family, seed, shape, mine, budget, teacher, device=lab.device))

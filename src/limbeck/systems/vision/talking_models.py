@@ -14,7 +14,7 @@ from limbeck.methods.talking import TalkingModels
 from limbeck.systems.findings import Findings, Role
 from limbeck.systems.lab import Lab
 from limbeck.systems.registry import system
-from limbeck.systems.vision.data import ImageSet, Sizes, image_set
+from limbeck.systems.vision.data import ImageSet, Sizes, Split, image_set
 from limbeck.systems.vision.models import SHAPES, Classifier, Shape
 from limbeck.systems.vision.teachers import image_teacher
 from limbeck.systems.vision.training import Budget, Job, run_all
@@ -63,7 +63,9 @@ ARMS: dict[str, tuple[Role, str, Talk | None]] = {
     needs=("hidden",),
     claim="A student that may ask its teacher with its own states learns more than one that only hears it.",
 )
-def talking_models(lab: Lab, *, labels: int = 150, steps: int | None = None, workers: int | None = None) -> Findings:
+def talking_models(
+    lab: Lab, *, labels: int = 150, steps: int | None = None, judged_by: Split = "test", workers: int | None = None
+) -> Findings:
     """A wide ResNet that knows 12 kinds in ordinary light helps a narrow one with six kinds, light and dark exchanged.
 
     The student's state in the middle is encoded into a message; the teacher decodes it, runs its last stage on it, and
@@ -82,7 +84,7 @@ def talking_models(lab: Lab, *, labels: int = 150, steps: int | None = None, wor
     long = Budget(lab.pick(smoke=1, default=800, full=8000), lr=2e-3)
     # Before anything is trained: there may be too few pictures to label.
     parts = {
-        seed: downstream(image_set(sizes=replace(sizes, pool=1), seed=seed).without_pool(), labels)
+        seed: downstream(image_set(sizes=replace(sizes, pool=1), seed=seed, judged_by=judged_by).without_pool(), labels)
         for seed in lab.seeds
     }
     teacher = image_teacher(lab, TEACHER, image_set(sizes=sizes), long)

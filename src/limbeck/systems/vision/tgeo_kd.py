@@ -14,7 +14,7 @@ from limbeck.systems.lab import Lab
 from limbeck.systems.measured import Measured
 from limbeck.systems.registry import system
 from limbeck.systems.taught import said_by
-from limbeck.systems.vision.data import DataName, ImageSet, Sizes, image_set
+from limbeck.systems.vision.data import DataName, ImageSet, Sizes, Split, image_set
 from limbeck.systems.vision.measures import right
 from limbeck.systems.vision.models import SHAPES
 from limbeck.systems.vision.teachers import image_teacher
@@ -57,6 +57,7 @@ def tgeo_kd(
     data_dir: str = "",
     unknown: int = 3,
     steps: int | None = None,
+    judged_by: Split = "test",
     workers: int | None = None,
 ) -> Findings:
     """A wide ResNet that never saw the last few classes teaches a narrow one, which needs them all.
@@ -83,7 +84,7 @@ def tgeo_kd(
     known = pool.pool.at(pool.pool.labels < len(pool.classes) - unknown)
     teacher = image_teacher(lab, TEACHER, pool, long, pictures=known)
     for seed in lab.seeds:
-        mine = image_set(data, sizes, seed=seed, data_dir=data_dir).without_pool()
+        mine = image_set(data, sizes, seed=seed, data_dir=data_dir, judged_by=judged_by).without_pool()
         cut = part(mine)
         jobs.append(Job("teacher", "teacher", "the teacher", seed, TEACHER, mine, budget, teacher, device=lab.device))
         for arm, (role, title, settings) in ARMS.items():

@@ -104,7 +104,7 @@ class Job:
     @property
     def judged_by(self) -> Pictures:
         """The held-out pictures."""
-        return self.data.test
+        return self.data.judges
 
     def make_methods(self) -> list[Method]:
         """New methods by their settings."""

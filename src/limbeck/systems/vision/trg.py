@@ -12,7 +12,7 @@ from limbeck.systems.findings import Findings, Role
 from limbeck.systems.lab import Lab
 from limbeck.systems.measured import Column, Measured
 from limbeck.systems.registry import system
-from limbeck.systems.vision.data import DataName, ImageSet, Sizes, image_set
+from limbeck.systems.vision.data import DataName, ImageSet, Sizes, Split, image_set
 from limbeck.systems.vision.measures import right
 from limbeck.systems.vision.models import SHAPES
 from limbeck.systems.vision.teachers import image_teacher
@@ -60,6 +60,7 @@ def trg(
     data_dir: str = "",
     factor: float = 50.0,
     steps: int | None = None,
+    judged_by: Split = "test",
     workers: int | None = None,
 ) -> Findings:
     """A wide ResNet teaches a narrow one from long-tailed pictures: the last class has 1 / factor of the first.
@@ -86,7 +87,9 @@ def trg(
     pool = image_set(data, replace(sizes, train=1), data_dir=data_dir)
     # Before anything is trained: the factor may not be possible, or a class without pictures.
     parts = {
-        seed: tailed_and_even(image_set(data, sizes, seed=seed, data_dir=data_dir).without_pool(), factor)
+        seed: tailed_and_even(
+            image_set(data, sizes, seed=seed, data_dir=data_dir, judged_by=judged_by).without_pool(), factor
+        )
         for seed in lab.seeds
     }
     teacher = image_teacher(lab, TEACHER, pool, long)
