@@ -182,7 +182,7 @@ def _joeynmt_config(folder: Path, options: argparse.Namespace) -> dict[str, Any]
     def side(language: str) -> dict[str, Any]:
         return {"lang": language, "level": "word", "voc_file": str(folder / "vocabulary"), "max_length": 250}
 
-    def stack(kind: str) -> dict[str, Any]:
+    def stack() -> dict[str, Any]:
         return {
             "type": "transformer", "num_layers": 4, "num_heads": 4, "hidden_size": 128, "ff_size": 256, "dropout": 0.3,
             "embeddings": {"embedding_dim": 128, "scale": True, "dropout": 0.0}, "layer_norm": "pre",
@@ -204,7 +204,7 @@ def _joeynmt_config(folder: Path, options: argparse.Namespace) -> dict[str, Any]
         },
         "model": {
             "initializer": "xavier_uniform", "embed_initializer": "xavier_uniform", "tied_embeddings": True,
-            "tied_softmax": True, "encoder": stack("encoder"), "decoder": stack("decoder"),
+            "tied_softmax": True, "encoder": stack(), "decoder": stack(),
         },
     }  # fmt: skip
 
