@@ -56,7 +56,7 @@ def test_card_of_a_file(tmp_path: Path) -> None:
 
 
 def test_types_that_the_package_names_are_spelt_out(tmp_path: Path) -> None:
-    source = "from limbeck.systems.vision.data import Split\nOwn = int\n" + TOY
+    source = "from limbeck.systems.lab import Split\nOwn = int\n" + TOY
     source = source.replace("steps: int", "steps: Own").replace('Literal["a", "b"] = "a"', 'Split = "val"')
     assert [one.annotation for one in find(str(written(tmp_path, source))).options[:2]] == [
         "Own",

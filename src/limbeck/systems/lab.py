@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 Scale = Literal["smoke", "default", "full"]
 SCALES: tuple[Scale, ...] = get_args(Scale)
+Split = Literal["val", "test"]
+"""What arms are judged by: the test split, or validation data while something is still being chosen."""
 Value = TypeVar("Value")
 
 

@@ -25,9 +25,9 @@ from limbeck.methods.find import make_method
 from limbeck.methods.logits import LogitDistillation
 from limbeck.signals import Signals, tap
 from limbeck.systems.cards import cards
-from limbeck.systems.lab import Lab
+from limbeck.systems.lab import Lab, Split
 from limbeck.systems.taught import Taught
-from limbeck.systems.vision.data import Pictures, Sizes, Split, image_set
+from limbeck.systems.vision.data import Pictures, Sizes, image_set
 from limbeck.systems.vision.models import SHAPES, Shape
 from limbeck.systems.vision.task import ImageTask, Told, hidden_of
 from limbeck.systems.vision.teachers import image_teacher

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import itertools
-from typing import Any, Literal
+from typing import Any
 
 from limbeck.distill.examples import next_tokens
 from limbeck.evaluation.metrics import Mean
 from limbeck.models.size import parameters_of
 from limbeck.systems.findings import Findings
-from limbeck.systems.lab import Lab
+from limbeck.systems.lab import Lab, Split
 from limbeck.systems.language.arms import Arm, Budget, logits
 from limbeck.systems.language.examples import Splits
 from limbeck.systems.language.measures import NLL, likelihood
@@ -67,7 +67,7 @@ def dac_kl(
     pretrain: int | None = None,
     noise: float = 0.08,
     own_share: float = 0.75,
-    judged_by: Literal["val", "test"] = "test",
+    judged_by: Split = "test",
     workers: int | None = None,
 ) -> Findings:
     """A two-layer GPT that learnt to answer from noisy text teaches a small one-layer GPT.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from limbeck.evaluation.metrics import Mean
 from limbeck.evaluation.perplexity import PerplexityRatio
 from limbeck.models.size import parameters_of
 from limbeck.systems.findings import Findings
-from limbeck.systems.lab import Lab
+from limbeck.systems.lab import Lab, Split
 from limbeck.systems.language.arms import Arm, Budget, logits
 from limbeck.systems.language.domains import DomainClock, DomainLoader, Domains, domain_nll
 from limbeck.systems.language.examples import Splits, all_words
@@ -46,7 +46,7 @@ def ddk(
     smoothing: float = 0.5,
     kl_weight: float = 0.2,
     width: int = 24,
-    judged_by: Literal["val", "test"] = "test",
+    judged_by: Split = "test",
     workers: int | None = None,
 ) -> Findings:
     """A two-layer GPT teaches a one-layer GPT that knows two of the language's six topics well and the others hardly.

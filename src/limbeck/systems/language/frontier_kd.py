@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
 
 import numpy as np
 
@@ -11,7 +10,7 @@ from limbeck.distill.examples import Example, next_tokens
 from limbeck.evaluation.metrics import Mean
 from limbeck.models.size import parameters_of
 from limbeck.systems.findings import Findings
-from limbeck.systems.lab import Lab
+from limbeck.systems.lab import Lab, Split
 from limbeck.systems.language.arms import Arm, Budget
 from limbeck.systems.language.examples import Splits
 from limbeck.systems.language.models import Shape, write
@@ -64,7 +63,7 @@ def frontier_kd(
     width: int = 64,
     layers: int = 2,
     wrong_labels: float = 0.15,
-    judged_by: Literal["val", "test"] = "test",
+    judged_by: Split = "test",
     workers: int | None = None,
 ) -> Findings:
     """A solver that stands for a large model writes answers to word problems; a small GPT is fine-tuned on them.

@@ -11,7 +11,7 @@ from limbeck.distill.examples import Example
 from limbeck.evaluation.metrics import Mean
 from limbeck.models.size import parameters_of
 from limbeck.systems.findings import Findings, Role
-from limbeck.systems.lab import Lab
+from limbeck.systems.lab import Lab, Split
 from limbeck.systems.language.arms import Arm, Budget, logits
 from limbeck.systems.language.examples import Splits, all_words
 from limbeck.systems.language.measures import likelihood
@@ -41,7 +41,7 @@ def miniplm(
     keep: float = 0.5,
     steps: int | None = None,
     width: int = 24,
-    judged_by: Literal["val", "test"] = "test",
+    judged_by: Split = "test",
     workers: int | None = None,
 ) -> Findings:
     """A two-layer GPT and a tiny reference choose what one-layer GPTs and recurrent networks are trained on.

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 from limbeck.models.size import parameters_of
 from limbeck.systems.findings import Findings
-from limbeck.systems.lab import Lab
+from limbeck.systems.lab import Lab, Split
 from limbeck.systems.language.arms import Arm, Budget, logits
 from limbeck.systems.language.canaries import (
     EXPOSURE,
@@ -68,7 +68,7 @@ def swing(
     noise: float = 0.25,
     steps: int | None = None,
     width: int = 32,
-    judged_by: Literal["val", "test"] = "test",
+    judged_by: Split = "test",
     workers: int | None = None,
 ) -> Findings:
     """A two-layer GPT that learnt 96 secrets by heart teaches a one-layer GPT on the same corpus.

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from limbeck.systems.findings import Findings, Role
-from limbeck.systems.lab import Lab
+from limbeck.systems.lab import Lab, Split
 from limbeck.systems.language.arms import Arm, Budget, logits
 from limbeck.systems.language.examples import Splits, all_words
 from limbeck.systems.language.measures import TEACHER_NLL
@@ -53,7 +51,7 @@ def taid(
     teacher_widths: tuple[int, ...] = (32, 96),
     lr: float = 1e-2,
     pretrain: int | None = None,
-    judged_by: Literal["val", "test"] = "test",
+    judged_by: Split = "test",
     workers: int | None = None,
 ) -> Findings:
     """A two-layer GPT teaches a one-layer GPT of a sixth of its width, by a target between the two.

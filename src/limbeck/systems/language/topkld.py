@@ -8,7 +8,7 @@ from limbeck.errors import LimbeckError
 from limbeck.evaluation.metrics import Mean
 from limbeck.models.size import parameters_of
 from limbeck.systems.findings import Findings
-from limbeck.systems.lab import Lab
+from limbeck.systems.lab import Lab, Split
 from limbeck.systems.language.arms import Arm, Budget, logits
 from limbeck.systems.language.models import Shape
 from limbeck.systems.language.quantization import quantize, total_bits
@@ -64,7 +64,7 @@ def topkld(
     bits: int = 3,
     k: int = 16,
     steps: int | None = None,
-    judged_by: Literal["val", "test"] = "test",
+    judged_by: Split = "test",
     workers: int | None = None,
 ) -> Findings:
     """A two-layer GPT teaches itself with weights of few bits and activations of 8.

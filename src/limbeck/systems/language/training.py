@@ -13,7 +13,7 @@ from limbeck.methods.find import make_method
 from limbeck.models.size import parameters_of
 from limbeck.systems import measured as shared
 from limbeck.systems.findings import Findings
-from limbeck.systems.lab import Lab
+from limbeck.systems.lab import Lab, Split
 from limbeck.systems.language.arms import Arm, Budget
 from limbeck.systems.language.examples import Splits
 from limbeck.systems.language.measures import liked_by, likelihood, quality, samples_of, seen_before
@@ -54,7 +54,7 @@ class Job:
     language: Language
     teacher: Teacher | None
     samples: int
-    judged_by: str = "test"
+    judged_by: Split = "test"
     start_from: Teacher | None = None
     device: str = "cpu"
 

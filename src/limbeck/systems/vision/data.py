@@ -18,12 +18,11 @@ from torch.utils.data import DataLoader
 
 from limbeck.data.images import load_arrays
 from limbeck.errors import LimbeckError
+from limbeck.systems.lab import Split
 from limbeck.systems.tables import Table
 from limbeck.world.views import CLASSES, LabelSet, Shift, ViewSplit, shifted, views
 
 DataName = Literal["world", "cifar10", "fashion-mnist"]
-Split = Literal["val", "test"]
-"""What arms are judged by: the test split, or validation pictures while something is still being chosen."""
 FASHION = Path("/usr/share/dataset-fashion-mnist")
 FASHION_CLASSES = (
     "t-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot",

@@ -13,10 +13,10 @@ from limbeck.evaluation.metrics import Accuracy, Mean
 from limbeck.evaluation.transferability import SCORES, spearman
 from limbeck.models.size import parameters_of
 from limbeck.systems.findings import Findings, Role
-from limbeck.systems.lab import Lab
+from limbeck.systems.lab import Lab, Split
 from limbeck.systems.measured import Measured
 from limbeck.systems.registry import system
-from limbeck.systems.vision.data import Sizes, Split, image_set
+from limbeck.systems.vision.data import Sizes, image_set
 from limbeck.systems.vision.measures import features_of, right
 from limbeck.systems.vision.models import SHAPES, Shape
 from limbeck.systems.vision.pretrained import Pretrained

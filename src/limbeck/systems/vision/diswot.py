@@ -15,11 +15,11 @@ from limbeck.evaluation.metrics import Accuracy, Mean
 from limbeck.models.size import parameters_of
 from limbeck.report.plots import scatter
 from limbeck.systems.findings import Findings, Role
-from limbeck.systems.lab import Lab
+from limbeck.systems.lab import Lab, Split
 from limbeck.systems.measured import Measured, measure_all
 from limbeck.systems.registry import system
 from limbeck.systems.vision.architectures import TEACHER, allowed, scores, search, space
-from limbeck.systems.vision.data import Sizes, Split, image_set
+from limbeck.systems.vision.data import Sizes, image_set
 from limbeck.systems.vision.measures import right
 from limbeck.systems.vision.models import Shape
 from limbeck.systems.vision.teachers import image_teacher

@@ -11,10 +11,10 @@ import numpy as np
 from limbeck.evaluation.metrics import Accuracy, Mean
 from limbeck.models.size import parameters_of
 from limbeck.systems.findings import Findings, Role
-from limbeck.systems.lab import Lab
+from limbeck.systems.lab import Lab, Split
 from limbeck.systems.measured import Measured
 from limbeck.systems.registry import system
-from limbeck.systems.vision.data import Sizes, Split, image_set
+from limbeck.systems.vision.data import Sizes, image_set
 from limbeck.systems.vision.masked import masked_teacher
 from limbeck.systems.vision.masked_pretraining import STUDENT, TEACHER, PretrainingJob, Recipe, pretrained
 from limbeck.systems.vision.measures import right
@@ -65,7 +65,7 @@ def dmae(
     teacher's, P linear. The teacher is frozen and stops there. Arms: labels only; MAE, for as many steps or
     as many multiplications as DMAE; DMAE; last layers; half and 90 % hidden; and what DMAE is to replace: the features
     of a teacher that labels fine-tuned, on whole pictures, without the painting. All learn from labels for the same
-    steps, and all but the first before that without, shortly: the teacher took five times as long. The column
+    steps, and all but the first before that without, for a fifth of the teacher's steps. The column
     "pre-training" has the multiplications a picture in millions.
 
     Pictures are the world's with much noise, told apart by setting, two labelled ones of each: accuracy is the

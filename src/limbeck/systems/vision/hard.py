@@ -13,11 +13,11 @@ from limbeck.evaluation.metrics import Accuracy, Mean
 from limbeck.methods.hard import HardAugmentation
 from limbeck.models.size import parameters_of
 from limbeck.systems.findings import Findings, Role
-from limbeck.systems.lab import Lab
+from limbeck.systems.lab import Lab, Split
 from limbeck.systems.measured import Measured
 from limbeck.systems.registry import system
 from limbeck.systems.taught import said_by
-from limbeck.systems.vision.data import DataName, Pictures, Sizes, Split, image_set
+from limbeck.systems.vision.data import DataName, Pictures, Sizes, image_set
 from limbeck.systems.vision.measures import right
 from limbeck.systems.vision.models import SHAPES
 from limbeck.systems.vision.teachers import image_teacher

@@ -13,10 +13,10 @@ from limbeck.evaluation.metrics import Accuracy, Mean
 from limbeck.methods.logits import LogitDistillation
 from limbeck.models.size import parameters_of
 from limbeck.systems.findings import Findings, Role
-from limbeck.systems.lab import Lab
+from limbeck.systems.lab import Lab, Split
 from limbeck.systems.measured import Column, Measured
 from limbeck.systems.registry import system
-from limbeck.systems.vision.data import Sizes, Split, image_set
+from limbeck.systems.vision.data import Sizes, image_set
 from limbeck.systems.vision.hybrids import Hybrid, Modular, incubated, learn, load_entropy
 from limbeck.systems.vision.measures import right
 from limbeck.systems.vision.models import Classifier, Shape

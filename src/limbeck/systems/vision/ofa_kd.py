@@ -12,10 +12,10 @@ from limbeck.evaluation.metrics import Accuracy, Mean
 from limbeck.losses.relations import linear_cka
 from limbeck.models.size import parameters_of
 from limbeck.systems.findings import Findings, Role
-from limbeck.systems.lab import Lab
+from limbeck.systems.lab import Lab, Split
 from limbeck.systems.measured import Measured, measure_all
 from limbeck.systems.registry import system
-from limbeck.systems.vision.data import DataName, Sizes, Split, image_set
+from limbeck.systems.vision.data import DataName, Sizes, image_set
 from limbeck.systems.vision.measures import features_of, right
 from limbeck.systems.vision.models import SHAPES
 from limbeck.systems.vision.teachers import image_teacher

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from limbeck.evaluation.metrics import Accuracy
 from limbeck.methods.talking import TalkingModels
 from limbeck.systems.findings import Findings, Role
-from limbeck.systems.lab import Lab
+from limbeck.systems.lab import Lab, Split
 from limbeck.systems.registry import system
-from limbeck.systems.vision.data import ImageSet, Sizes, Split, image_set
+from limbeck.systems.vision.data import ImageSet, Sizes, image_set
 from limbeck.systems.vision.models import SHAPES, Classifier, Shape
 from limbeck.systems.vision.teachers import image_teacher
 from limbeck.systems.vision.training import Budget, Job, run_all
