@@ -116,3 +116,8 @@ def test_resume_of_a_system(
     assert {arm: again.score(arm, "accuracy") for arm in again.arms} == {
         arm: first.score(arm, "accuracy") for arm in first.arms
     }
+    assert execute([*line, "--resume", "--seeds", "2"]) == 0
+    assert f"{len(first.arms)} of {2 * len(first.arms)} trainings are done" in capsys.readouterr().err
+    more = Findings.load(tmp_path / "run")
+    assert more.seeds("kd", "accuracy") == (1, 2)
+    assert np.array_equal(more.statistics("kd", "accuracy")[0], first.statistics("kd", "accuracy")[0])
