@@ -30,7 +30,9 @@ def run(
     seed: Annotated[int, typer.Option(min=0, help="The first seed; the others count up from it.")] = 1,
     scale: Annotated[str, typer.Option(help="smoke (seconds), default, or full.")] = "default",
     out: Annotated[Path | None, typer.Option(help="The run's folder; runs/SYSTEM-TIME by default.")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run that is in --out; it may get more seeds.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the run that is in --out; it may get more seeds.")
+    ] = False,
     device: Annotated[str, typer.Option(help="A torch device; auto takes a GPU if there is one.")] = "auto",
     show_help: Annotated[bool, typer.Option("--help", "-h", help="Show this message and exit.")] = False,
 ) -> None:
