@@ -11,10 +11,11 @@ import torch.nn.functional as F
 
 from limbeck.cli.app import execute
 from limbeck.distill.examples import next_tokens
+from limbeck.systems.lab import Lab
 from limbeck.systems.language.arms import Arm, Budget, logits
 from limbeck.systems.language.measures import liked_by, likelihood, quality
 from limbeck.systems.language.models import Shape, tiny_gpt, write
-from limbeck.systems.language.teachers import Teacher
+from limbeck.systems.language.teachers import Teacher, own_start
 from limbeck.systems.language.training import new_student, run_job, train
 from limbeck.systems.measured import Column
 from tests.systems.language.toys import LANGUAGE, job, same, splits
@@ -45,6 +46,25 @@ def test_a_width_that_heads_do_not_share_is_told(
     assert execute(["run", system, "--scale", "smoke", "--width", width, "--out", out, "--device", "cpu"]) == 2
     assert message in capsys.readouterr().err
     assert sorted(cache.rglob("*")) == kept
+
+
+@pytest.mark.parametrize("system", ["taid", "dac-kl"])
+def test_fewer_steps_than_none_before_the_training_are_told(
+    tmp_path: Path, cache: Path, system: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kept = sorted(cache.rglob("*"))
+    line = ["run", system, "--scale", "smoke", "--pretrain=-1", "--out", str(tmp_path / "run"), "--device", "cpu"]
+    assert execute(line) == 2
+    assert "--pretrain: got -1, expected 0 or more" in capsys.readouterr().err
+    assert sorted(cache.rglob("*")) == kept
+
+
+def test_students_begin_as_the_one_that_learnt_alone(tmp_path: Path) -> None:
+    lab = Lab(cache=tmp_path, out=tmp_path / "run", quiet=True)
+    start = own_start(lab, "toy", Shape(8), splits(), 2)
+    assert start is not None
+    assert same(new_student(job(CE, tmp_path, start_from=start)), start.get())
+    assert own_start(lab, "toy", Shape(8), splits(), 0) is None
 
 
 def test_likelihood_is_that_of_each_sequence_alone() -> None:

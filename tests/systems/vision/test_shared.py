@@ -55,7 +55,7 @@ def test_arms_are_judged_by_the_split_that_is_asked_for() -> None:
         job = Job("labels", "baseline", "", 1, TINY, data, Budget(1))
         (_, statistics) = run_job(job).columns["accuracy"]
         assert len(statistics) == count
-        assert torch.equal(job.judged_by.images, getattr(data, asked).images)
+        assert torch.equal(job.judges.images, getattr(data, asked).images)
 
 
 def test_every_system_can_be_judged_by_validation_pictures() -> None:

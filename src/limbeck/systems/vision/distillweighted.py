@@ -133,7 +133,7 @@ def measured(job: Job) -> Measured:
     """Accuracy on the judging pictures, and on validation pictures for the choice that looks at them."""
     network, spent = fixmatch(job) if job.arm == "fixmatch" else trained(job)
     columns = {
-        Accuracy().name: right(network, job.judged_by, job.device),
+        Accuracy().name: right(network, job.judges, job.device),
         VALIDATION.name: (VALIDATION, right(network, job.data.val, job.device)[1]),
     }
     return Measured(columns, spent, parameters_of(network))

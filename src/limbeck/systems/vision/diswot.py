@@ -137,7 +137,7 @@ def _label(job: Job) -> str:
 def measured(job: Job) -> Measured:
     """Accuracy on judging and on validation pictures."""
     network, spent = trained(job)
-    columns = {"accuracy": right(network, job.judged_by, job.device), "val": right(network, job.data.val, job.device)}
+    columns = {"accuracy": right(network, job.judges, job.device), "val": right(network, job.data.val, job.device)}
     return Measured(columns, spent, parameters_of(network))
 
 

@@ -117,7 +117,7 @@ def measured(job: Job) -> Measured:
     assert isinstance(job, PretrainingJob)
     shape = job.student if job.recipe is None else pretrained(job, job.recipe)
     tuned = [train(replace(job.draw(number), student=shape, teacher=None)) for number in range(DRAWS)]
-    found = np.mean([right(student, job.judged_by, job.device)[1] for student, _ in tuned], axis=0)
+    found = np.mean([right(student, job.judges, job.device)[1] for student, _ in tuned], axis=0)
     spent = {name: sum(each[name] for _, each in tuned) for name in tuned[0][1]}
     patches = (job.data.train.size // STUDENT.patch) ** 2
     cost = job.recipe.cost(patches) if job.recipe else 0.0

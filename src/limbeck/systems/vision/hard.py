@@ -132,7 +132,7 @@ def measured(job: Job) -> Measured:
     assert job.teacher is not None
     keeper = Keeper(HardAugmentation)
     network, spent = trained(job, keeper)
-    tests = job.judged_by
+    tests = job.judges
     moved, rotated = tests.shifted("moved"), tests.shifted("rotated")
     elsewhere = [right(network, one, job.device) for one in (moved, rotated)]
     ours, theirs = (said_by(one, moved.pixels, device=job.device).argmax(-1) for one in (network, job.teacher))

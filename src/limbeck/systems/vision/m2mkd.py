@@ -174,7 +174,7 @@ class Early(Callback):
         if self.found is None and progress.share >= 0.25:
             student = progress.task.student
             assert isinstance(student, nn.Module)
-            self.found = EARLY, right(student, self.job.judged_by, self.job.device)[1]
+            self.found = EARLY, right(student, self.job.judges, self.job.device)[1]
 
 
 def measured(job: Job) -> Measured:
@@ -192,8 +192,8 @@ def measured(job: Job) -> Measured:
         spent = {name: cost + before.get(name, 0.0) for name, cost in spent.items()}
         assert early.found is not None
         columns[EARLY.name] = early.found
-        columns[LOAD.name] = LOAD, LOAD.of([load_entropy(network, job.judged_by.at(slice(0, 250)), job.device)])
-    columns[Accuracy().name] = right(network, job.judged_by, job.device)
-    under = [right(network, job.judged_by.shifted(shift), job.device)[1] for shift in SHIFTED]
+        columns[LOAD.name] = LOAD, LOAD.of([load_entropy(network, job.judges.at(slice(0, 250)), job.device)])
+    columns[Accuracy().name] = right(network, job.judges, job.device)
+    under = [right(network, job.judges.shifted(shift), job.device)[1] for shift in SHIFTED]
     columns[OOD.name] = OOD, np.mean(under, axis=0)
     return Measured(columns, spent, parameters_of(network))

@@ -142,7 +142,7 @@ def _claims(findings: Findings) -> None:
 def measured(job: Job) -> Measured:
     """Accuracy, and how sure the network is of what is right and of what it says."""
     network, spent = trained(job)
-    tests = job.judged_by
+    tests = job.judges
     log_probs = said_by(network, tests.pixels, device=job.device).log_softmax(-1)
     entropies: Tensor = -(log_probs.exp() * log_probs).sum(-1)
     columns = {

@@ -125,7 +125,7 @@ def measured(job: Job) -> Measured:
     """Accuracy, and where the features of test pictures lie: their length over the teacher's, and their cosine."""
     student, spent = trained(job)
     assert job.teacher is not None
-    tests, train = job.judged_by, job.data.train
+    tests, train = job.judges, job.data.train
     ours, theirs, shown = (
         features_of(network, pictures, job.device)
         for network, pictures in ((student, tests), (job.teacher, tests), (job.teacher, train))

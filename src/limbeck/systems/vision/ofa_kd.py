@@ -137,7 +137,7 @@ def _claims(findings: Findings) -> None:
 def measured(job: Job) -> Measured:
     """Accuracy, and how alike the middle stages of student and teacher lay out the test pictures."""
     network, spent = trained(job)
-    tests = job.judged_by
+    tests = job.judges
     columns = {Accuracy().name: right(network, tests, job.device)}
     if job.role != "teacher":
         assert job.teacher is not None

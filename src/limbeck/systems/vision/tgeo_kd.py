@@ -123,7 +123,7 @@ def part(data: ImageSet) -> ImageSet:
 
 def measured(job: Job) -> Measured:
     """Accuracy, and how much more the teacher counts where it is right than where it is wrong."""
-    keeper, tests = Keeper(TrilateralFusion), job.judged_by
+    keeper, tests = Keeper(TrilateralFusion), job.judges
     network, spent = trained(job, keeper)
     columns = {Accuracy().name: right(network, tests, job.device)}
     if keeper.method is not None:

@@ -102,7 +102,7 @@ class Job:
     device: str = "cpu"
 
     @property
-    def judged_by(self) -> Pictures:
+    def judges(self) -> Pictures:
         """The held-out pictures."""
         return self.data.judges
 
@@ -181,7 +181,7 @@ def run_job(job: Job) -> Measured:
     :func:`~limbeck.systems.vision.measures.right`.
     """
     student, spent = trained(job)
-    return Measured({"accuracy": right(student, job.judged_by, job.device)}, spent, parameters_of(student))
+    return Measured({"accuracy": right(student, job.judges, job.device)}, spent, parameters_of(student))
 
 
 def trained(job: Job, *callbacks: Callback) -> tuple[nn.Module, dict[str, float]]:

@@ -137,7 +137,7 @@ def _claims(findings: Findings) -> None:
 def measured(job: Job) -> Measured:
     """Accuracy of all classes, and of those that are frequent or rare in the training."""
     network, spent = trained(job)
-    tests, classes = job.judged_by, len(job.data.classes)
+    tests, classes = job.judges, len(job.data.classes)
 
     def among(first: int, last: int) -> Column:
         return right(network, tests.at((tests.labels >= first) & (tests.labels < last)), job.device)
