@@ -82,7 +82,7 @@ def hard(
         default=Sizes(pool=4000),
         full=Sizes(train=4000, val=2000, test=4000, pool=10_000),
     )
-    budget = Budget(steps or lab.pick(smoke=4, default=800, full=3000), lr=2e-3)
+    budget = Budget(steps or lab.pick(smoke=4, default=700, full=3000), lr=2e-3)
     long = Budget(lab.pick(smoke=4, default=1600, full=8000), lr=2e-3)
     centred: dict[str, Any] = {"wander": 0.0} if data == "world" else {}
     findings, jobs = Findings(), []
