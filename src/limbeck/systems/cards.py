@@ -7,6 +7,7 @@ import inspect
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from limbeck.errors import LimbeckError, near_matches
@@ -183,12 +184,16 @@ def _spelt_out(annotation: ast.expr | None, tree: ast.Module) -> ast.expr | None
             continue
         package, *inside = (node.module or "").split(".")
         file = PACKAGE.joinpath(*inside).with_suffix(".py")
-        if package != PACKAGE.name or not file.is_file():
-            continue
-        for line in ast.parse(file.read_text(encoding="utf-8")).body:
-            if isinstance(line, ast.Assign) and ast.unparse(line.targets[0]) == annotation.id:
-                return line.value
+        if package == PACKAGE.name and file.is_file():
+            return _assigned(file).get(annotation.id, annotation)
     return annotation
+
+
+@lru_cache  # many systems name the same few types
+def _assigned(file: Path) -> dict[str, ast.expr]:
+    """What names of a module stand for, where they are simply assigned."""
+    lines = ast.parse(file.read_text(encoding="utf-8")).body
+    return {ast.unparse(line.targets[0]): line.value for line in lines if isinstance(line, ast.Assign)}
 
 
 def _source(node: ast.expr | None) -> str:
