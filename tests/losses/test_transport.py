@@ -37,15 +37,31 @@ def test_converged_plans_are_pots(epsilon: float, largest: float | None) -> None
 
 
 def test_scalings_and_their_logarithms_agree_at_every_round() -> None:
+    """The gradient of the scalings is written by hand, that of the logarithms is torch's own."""
     cost = torch.rand(3, 5, 6, dtype=torch.float64).requires_grad_()
+    sides = masses(3, 5).requires_grad_(), masses(3, 6).requires_grad_()
+    weights = torch.rand(3, 5, 6, dtype=torch.float64)
     for iterations in (1, 2, 20):
-        plans = [
-            sinkhorn_plan(cost, masses(3, 5), masses(3, 6), iterations=iterations, largest=bound)
-            for bound in (None, 1.0)
-        ]
+        plans = [sinkhorn_plan(cost, *sides, iterations=iterations, largest=bound) for bound in (None, 1.0)]
         torch.testing.assert_close(*plans)
-        torch.testing.assert_close(*(torch.autograd.grad((plan * cost).sum(), cost)[0] for plan in plans))
+        found = [torch.autograd.grad((plan * cost * weights).sum(), (cost, *sides)) for plan in plans]
+        torch.testing.assert_close(*found)
         torch.testing.assert_close(plans[0].sum(-2), masses(3, 6).exp())
+
+
+def test_masses_of_one_side_are_shared_by_all_and_none_may_be_0() -> None:
+    cost = torch.rand(3, 4, 4, dtype=torch.float64).requires_grad_()
+    rows = torch.tensor([0.5, 0.25, 0.25, 0.0], dtype=torch.float64).log().requires_grad_()
+    plan = sinkhorn_plan(cost, rows, iterations=5, largest=1.0)
+    torch.testing.assert_close(plan.sum(-2), torch.ones(3, 4, dtype=torch.float64))
+    assert bool((plan[:, 3] == 0).all())
+    found = torch.autograd.grad((plan * cost).sum(), (cost, rows))
+    assert all(bool(one.isfinite().all()) for one in found)
+    assert found[1].shape == (4,)
+    assert torch.autograd.gradcheck(
+        lambda c, a: sinkhorn_plan(c, a, iterations=3, largest=1.0),
+        (cost, torch.randn(3, 4, dtype=torch.float64).requires_grad_()),
+    )
 
 
 def test_small_epsilon_is_exact_transport() -> None:
@@ -72,7 +88,7 @@ def test_one_position_is_plain_l1() -> None:
 
 
 def test_temperature_and_blocks_of_costs() -> None:
-    student, teacher = torch.randn(2, 4, 5, dtype=torch.float64)
+    student, teacher = torch.randn(2, 4, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     halved = sinkhorn_batchwise(student / 2, teacher / 2)
     torch.testing.assert_close(sinkhorn_batchwise(student, teacher, temperature=2.0).total, halved.total)
     # Where all moves cost the same, what has to be moved at least is total variation.

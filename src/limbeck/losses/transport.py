@@ -9,6 +9,7 @@ from torch import Tensor
 from limbeck.errors import LimbeckError
 from limbeck.losses.pairs import check_pair, check_temperature
 from limbeck.losses.rowwise import rowwise_term
+from limbeck.losses.scaling import scaled_plan
 from limbeck.losses.term import Term
 from limbeck.signals import SparseLogits
 
@@ -193,16 +194,10 @@ def sinkhorn_plan(
         [[1.0, 0.0], [0.0, 1.0]]
     """
     if largest is not None and largest <= SAFE * epsilon:
-        kernel = (-cost / epsilon).exp()
-        rows = cost.new_ones(()) if log_rows is None else log_rows.exp().unsqueeze(-1)
-        columns = cost.new_ones(()) if log_columns is None else log_columns.exp().unsqueeze(-1)
-        v = cost.new_ones(*cost.shape[:-2], cost.shape[-1], 1)
-        turned = kernel.transpose(-1, -2)
-        u = v
-        for _ in range(iterations):
-            u = rows / (kernel @ v)
-            v = columns / (turned @ u)
-        return u * kernel * v.transpose(-1, -2)
+        one = cost.new_ones(1, 1)
+        rows = one if log_rows is None else log_rows.exp().unsqueeze(-1)
+        columns = one if log_columns is None else log_columns.exp().unsqueeze(-1)
+        return scaled_plan(cost, rows, columns, epsilon=epsilon, iterations=iterations)
     log_kernel = -cost / epsilon
     a = cost.new_zeros(()) if log_rows is None else log_rows
     b = cost.new_zeros(()) if log_columns is None else log_columns
