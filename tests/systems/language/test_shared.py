@@ -171,3 +171,16 @@ def test_the_validation_split_judges_where_it_is_asked_to(cache: Path) -> None:
     test, val = (run_job(job(CE, cache, given=used, judged_by=name)) for name in ("test", "val"))
     assert not np.array_equal(test.columns["NLL"][1], val.columns["NLL"][1])
     assert val.columns["NLL"][1][:, 1].tolist() == [len(example.input_ids) - 1 for example in used.val]
+
+
+def test_a_teacher_that_is_remembered_teaches_the_same_as_one_that_is_asked_each_time(cache: Path) -> None:
+    one = job(KL, cache, steps=15)  # three passes over 40 texts
+    asked = []
+    teacher = one.ask()
+    teacher.register_forward_hook(lambda module, given, said: asked.append(len(said.logits)))
+    remembered, _ = train(one, teacher)
+    assert sum(asked) == 40
+    live, _ = train(one, teacher, loader=one.splits.loader(one.splits.train, one.budget.batch_size).loader(seed=1))
+    assert sum(asked) == 40 + 15 * 8
+    for name, weights in live.state_dict().items():
+        torch.testing.assert_close(remembered.state_dict()[name], weights, rtol=1e-4, atol=1e-5)

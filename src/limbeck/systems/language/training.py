@@ -20,6 +20,7 @@ from limbeck.systems.language.measures import liked_by, likelihood, quality, sam
 from limbeck.systems.language.models import Shape, tiny_model
 from limbeck.systems.language.teachers import Teacher, plan_of
 from limbeck.systems.measured import Column, Measured
+from limbeck.teachers.remembering import RememberingTeacher
 from limbeck.training.callbacks import Callback
 from limbeck.training.clock import MethodClock
 from limbeck.training.device import accelerator_on
@@ -107,14 +108,10 @@ def train(
     if student is None:
         student = new_student(job)
     method = None if job.arm.method is None else make_method(job.arm.method)
-    task = DistillTask(
-        "causal-lm",
-        student,
-        None if method is None else live_teacher(teacher, "causal-lm", method),
-        method,
-        cross_entropy=job.arm.cross_entropy,
-        sampler=sampler,
-    )
+    asked = None if method is None else live_teacher(teacher, "causal-lm", method)
+    if asked is not None and loader is None and sampler is None:  # several passes over the same texts
+        asked = RememberingTeacher(asked)
+    task = DistillTask("causal-lm", student, asked, method, cross_entropy=job.arm.cross_entropy, sampler=sampler)
     if loader is None:
         loader = job.splits.loader(job.splits.train, job.budget.batch_size).loader(seed=job.seed)
     history = fit(
