@@ -14,6 +14,7 @@ import argparse
 import datetime
 import importlib.util
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -23,13 +24,14 @@ from torch import Tensor
 
 from limbeck.losses.divergences import divergence
 from limbeck.losses.linear import linear_divergence
-from limbeck.losses.transport import sinkhorn_batchwise
+from limbeck.losses.transport import sinkhorn_batchwise, sinkhorn_tokenwise
 from limbeck.signals import LinearLogits
 from processes import NotMeasured, Step, is_child, medians, processor, take
 
 OURS = "limbeck, chunked"
 LINEAR = {"forward_kl": (OURS, "limbeck, whole", "plain torch"), "generalized_js": (OURS, "plain torch", "liger")}
 SINKHORN = ("limbeck", "POT, scalings", "POT, logarithms", "geomloss")
+ROUNDS, EPSILON = 20, 0.1
 
 
 def plain(name: str, student: Tensor, teacher: Tensor) -> Tensor:
@@ -83,7 +85,7 @@ def sinkhorn(contender: str, items: int, classes: int) -> Step:
         def cost(a: Tensor, b: Tensor) -> Tensor:
             return torch.cdist(a, b, p=1.0)
 
-        loss = SamplesLoss("sinkhorn", p=1, blur=0.1, scaling=0.8, debias=False, cost=cost, backend="tensorized")
+        loss = SamplesLoss("sinkhorn", p=1, blur=EPSILON, scaling=0.8, debias=False, cost=cost, backend="tensorized")
         return lambda: loss(student.softmax(-1), teacher.softmax(-1))
     import ot
 
@@ -91,14 +93,50 @@ def sinkhorn(contender: str, items: int, classes: int) -> Step:
 
     def transport() -> Tensor:
         distances = torch.cdist(student.softmax(-1), teacher.softmax(-1), p=1.0)
-        plan = ot.sinkhorn(masses, masses, distances, 0.1, method=method, numItermax=20, stopThr=0.0, warn=False)
+        plan = ot.sinkhorn(
+            masses, masses, distances, EPSILON, method=method, numItermax=ROUNDS, stopThr=0.0, warn=False
+        )
         return (plan * distances).sum()
 
     return transport
 
 
+def tokenwise(contender: str, positions: int, classes: int, k: int) -> Step:
+    student, teacher = torch.randn(2, positions, classes, generator=torch.Generator().manual_seed(0)) * 3
+    student.requires_grad_()
+    if contender == "limbeck":
+        return lambda: sinkhorn_tokenwise(student, teacher, k=k).mean()
+    ranks = torch.arange(k, dtype=torch.float32) / max(k - 1, 1)
+
+    def likeliest() -> list[Tensor]:
+        return [side.topk(k).values.softmax(-1) for side in (student, teacher)]
+
+    if contender == "geomloss":
+        from geomloss import SamplesLoss
+
+        loss = SamplesLoss("sinkhorn", p=1, blur=EPSILON, scaling=0.8, debias=False, backend="tensorized")
+        places = ranks.view(1, -1, 1).repeat(positions, 1, 1)
+
+        def by_places() -> Tensor:
+            ours, theirs = likeliest()
+            return loss(ours, places, theirs, places).mean()
+
+        return by_places
+    from ot.batch import solve_batch
+
+    method = "sinkhorn" if contender == "POT, scalings" else "log_sinkhorn"
+    costs = (ranks.unsqueeze(1) - ranks).abs().expand(positions, -1, -1)
+
+    def transport() -> Tensor:
+        given = {"max_iter": ROUNDS, "tol": 0.0, "method": method, "grad": "autodiff"}
+        return solve_batch(costs, EPSILON, *likeliest(), **given).value_linear.mean()
+
+    return transport
+
+
 def measure(kind: str, rounds: int, **given: Any) -> dict[str, float]:
-    function = linear(**given) if kind == "linear" else sinkhorn(**given)
+    made: dict[str, Callable[..., Step]] = {"linear": linear, "sinkhorn": sinkhorn, "tokenwise": tokenwise}
+    function = made[kind](**given)
 
     def step() -> Tensor:
         found = function()
@@ -138,6 +176,8 @@ def main() -> None:
     parser.add_argument("--width", type=int, default=512, help="of the student; the teacher's is twice that")
     parser.add_argument("--items", type=int, nargs="*", default=[64, 512], help="of Sinkhorn's batch")
     parser.add_argument("--classes", type=int, nargs="*", default=[10, 1000])
+    parser.add_argument("--positions", type=int, nargs="*", default=[2048], help="of Sinkhorn position by position")
+    parser.add_argument("--ranks", type=int, nargs="*", default=[32], help="likeliest classes, of 1,000, at each")
     parser.add_argument("--rounds", type=int, default=2, help="in a process")
     parser.add_argument("--turns", type=int, default=1, help="processes a contender")
     options = parser.parse_args()
@@ -151,8 +191,12 @@ def main() -> None:
                 table(title, contenders, options, kind="linear", name=name, **sizes)
     for items in options.items:
         for classes in options.classes:
-            title = f"Sinkhorn, {items} items, {classes:,} classes, 20 rounds"
+            title = f"Sinkhorn, {items} items, {classes:,} classes, {ROUNDS} rounds"
             table(title, SINKHORN, options, kind="sinkhorn", items=items, classes=classes)
+    for positions in options.positions:
+        for k in options.ranks:
+            title = f"Sinkhorn, {positions:,} positions, {k} likeliest classes each, {ROUNDS} rounds"
+            table(title, SINKHORN, options, kind="tokenwise", positions=positions, classes=1000, k=k)
 
 
 if __name__ == "__main__":

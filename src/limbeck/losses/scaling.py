@@ -86,6 +86,8 @@ class _Scaled(torch.autograd.Function):
             right.append(vs[n])
             of_v = kernel.mT @ of_sum
             of_u = torch.zeros_like(of_u)  # u of an earlier round is known to its own v alone
-        of_kernel = torch.cat(left, -1) @ torch.cat(right, -1).mT
-        of_cost = (weighted * us[-1] * vs[-1].mT).add_(of_kernel.mul_(kernel)).mul_(-1.0 / ctx.epsilon)
+        of_cost = None
+        if ctx.needs_input_grad[0]:
+            of_kernel = torch.cat(left, -1) @ torch.cat(right, -1).mT
+            of_cost = (weighted * us[-1] * vs[-1].mT).add_(of_kernel.mul_(kernel)).mul_(-1.0 / ctx.epsilon)
         return of_cost, of_rows.sum_to_size(ctx.masses[0]), of_columns.sum_to_size(ctx.masses[1]), None, None

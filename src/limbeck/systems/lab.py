@@ -98,6 +98,14 @@ class Lab:
         if not self.quiet:
             print(f"[{time.monotonic() - self._started:6.1f} s] {message}", file=sys.stderr, flush=True)
 
+    def keeps(self, name: str, recipe: Mapping[str, Any]) -> bool:
+        """Whether :meth:`teacher` was asked for this one before.
+
+        Raises:
+            LimbeckError: The recipe is not plain JSON.
+        """
+        return self._place(name, recipe)[2].exists()
+
     def teacher(
         self,
         name: str,
@@ -123,9 +131,7 @@ class Lab:
         Raises:
             LimbeckError: The recipe is not plain JSON.
         """
-        written = _recipe(name, recipe)
-        digest = hashlib.sha256(written.encode()).hexdigest()
-        place = self.cache / "teachers" / f"{safe_name(name)}-{digest[:16]}"
+        written, digest, place = self._place(name, recipe)
         seed = int(digest[:8], 16)
         if place.exists():
             try:
@@ -146,6 +152,12 @@ class Lab:
         _write(model, place, written)
         self.say(f"teacher {name}: trained in {time.monotonic() - start:.1f} s, kept in {place}")
         return model.eval().requires_grad_(False)
+
+    def _place(self, name: str, recipe: Mapping[str, Any]) -> tuple[str, str, Path]:
+        """A teacher's recipe as it is written, that text's digest, and the teacher's folder."""
+        written = _recipe(name, recipe)
+        digest = hashlib.sha256(written.encode()).hexdigest()
+        return written, digest, self.cache / "teachers" / f"{safe_name(name)}-{digest[:16]}"
 
 
 class _Corrupt(Exception):

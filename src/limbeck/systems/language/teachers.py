@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ from typing import Any
 from limbeck.distill.examples import Example
 from limbeck.distill.task import DistillTask
 from limbeck.errors import LimbeckError
+from limbeck.systems.jobs import run_jobs
 from limbeck.systems.lab import Lab
 from limbeck.systems.language.arms import Budget
 from limbeck.systems.language.examples import Splits
@@ -47,8 +50,21 @@ class Teacher:
         Args:
             lab: Says that it is trained; without one all is quiet.
         """
-        lab = lab or Lab(cache=self.cache, device=self.device, quiet=True)
-        recipe = {
+        lab = lab or self._quiet
+        return lab.teacher(self.name, self._recipe, lambda: tiny_model(self.shape, self.splits.vocabulary), self._train)
+
+    @property
+    def kept(self) -> bool:
+        """Whether it is trained already."""
+        return self._quiet.keeps(self.name, self._recipe)
+
+    @property
+    def _quiet(self) -> Lab:
+        return Lab(cache=self.cache, device=self.device, quiet=True)
+
+    @property
+    def _recipe(self) -> dict[str, Any]:
+        return {
             "shape": dataclasses.asdict(self.shape),
             "batch": self.budget.batch_size,
             "plan": plan_of(self.budget).model_dump(mode="json"),
@@ -56,7 +72,6 @@ class Teacher:
             "words": len(self.splits.vocabulary),
             "longest": LONGEST,
         }
-        return lab.teacher(self.name, recipe, lambda: tiny_model(self.shape, self.splits.vocabulary), self._train)
 
     def _train(self, model: Any) -> None:
         task = DistillTask("causal-lm", model, None, None, cross_entropy=1.0)
@@ -64,11 +79,35 @@ class Teacher:
         fit(task, loader.loader(), plan_of(self.budget), accelerator=accelerator_on(self.device), progress=False)
 
 
-def own_start(lab: Lab, name: str, shape: Shape, splits: Splits, steps: int) -> Teacher | None:
-    """What all students begin as: one of their shape that learnt from the texts alone, trained now or before.
+def train_all(lab: Lab, teachers: Sequence[Teacher], workers: int | None) -> None:
+    """Train those that are not trained yet, side by side where there are several.
 
     Args:
-        lab: Keeps it.
+        lab: Says which.
+        teachers: Any.
+        workers: Processes; None takes what the machine has.
+    """
+    missing = [teacher for teacher in teachers if not teacher.kept]
+    if len(missing) == 1:
+        missing[0].get(lab)
+        return
+    if missing:
+        lab.say(f"teachers {', '.join(teacher.name for teacher in missing)}: training")
+    for done, (teacher, seconds) in enumerate(run_jobs(_train, missing, workers=workers, device=lab.device), 1):
+        lab.say(f"teacher {teacher.name}: trained in {seconds:.1f} s ({done} of {len(missing)})")
+
+
+def _train(teacher: Teacher) -> float:
+    started = time.monotonic()
+    teacher.get()
+    return time.monotonic() - started
+
+
+def own_start(lab: Lab, name: str, shape: Shape, splits: Splits, steps: int) -> Teacher | None:
+    """What all students begin as: one of their shape that learns from the texts alone.
+
+    Args:
+        lab: Will keep it.
         name: What it is called.
         shape: Of the students.
         splits: Its texts.
@@ -81,9 +120,7 @@ def own_start(lab: Lab, name: str, shape: Shape, splits: Splits, steps: int) -> 
         raise LimbeckError(f"--pretrain: got {steps}, expected 0 or more")
     if not steps:
         return None
-    start = Teacher(f"{name}-student-{shape.width}", shape, splits, Budget(steps, lr=1.5e-2), lab.cache, lab.device)
-    start.get(lab)
-    return start
+    return Teacher(f"{name}-student-{shape.width}", shape, splits, Budget(steps, lr=1.5e-2), lab.cache, lab.device)
 
 
 def long_budget(lab: Lab) -> Budget:

@@ -18,7 +18,7 @@ from limbeck.systems.language.arms import Arm, Budget
 from limbeck.systems.language.examples import Splits
 from limbeck.systems.language.measures import liked_by, likelihood, quality, samples_of, seen_before
 from limbeck.systems.language.models import Shape, tiny_model
-from limbeck.systems.language.teachers import Teacher, plan_of
+from limbeck.systems.language.teachers import Teacher, plan_of, train_all
 from limbeck.systems.measured import Column, Measured
 from limbeck.teachers.remembering import RememberingTeacher
 from limbeck.training.callbacks import Callback
@@ -158,8 +158,9 @@ def run_all(
     """:func:`limbeck.systems.measured.run_all`; teachers are trained before."""
 
     def ready(left: Sequence[Job]) -> Sequence[Job]:
-        for teacher in {id(job.teacher): job.teacher for job in left if job.teacher}.values():
-            teacher.get(lab)  # trained once, before several processes would each train it
+        # Trained once, before several processes would each train them.
+        models = [model for job in left for model in (job.teacher, job.start_from) if model is not None]
+        train_all(lab, list(dict.fromkeys(models)), workers)
         return left
 
     found = shared.run_all(lab, findings, jobs, run, arm=lambda job: job.arm.declared, workers=workers, ready=ready)
