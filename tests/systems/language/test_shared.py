@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from limbeck.systems.lab import Lab
 from limbeck.systems.language.arms import Arm, Budget, logits
 from limbeck.systems.language.measures import liked_by, likelihood, quality
 from limbeck.systems.language.models import Shape, tiny_gpt, write
-from limbeck.systems.language.teachers import Teacher, own_start
+from limbeck.systems.language.teachers import Teacher, own_start, train_all
 from limbeck.systems.language.training import new_student, run_job, train
 from limbeck.systems.measured import Column
 from tests.systems.language.toys import LANGUAGE, job, same, splits
@@ -184,3 +185,19 @@ def test_a_teacher_that_is_remembered_teaches_the_same_as_one_that_is_asked_each
     assert sum(asked) == 40 + 15 * 8
     for name, weights in live.state_dict().items():
         torch.testing.assert_close(remembered.state_dict()[name], weights, rtol=1e-4, atol=1e-5)
+
+
+def test_teachers_that_are_not_there_yet_are_trained_and_the_others_left_alone(tmp_path: Path) -> None:
+    def teachers(cache: Path) -> list[Teacher]:
+        return [Teacher(f"toy-{width}", Shape(width), splits(), Budget(3, 8), cache) for width in (8, 16)]
+
+    # Copied as they are on their way to another process.
+    together, alone = pickle.loads(pickle.dumps(teachers(tmp_path / "together"))), teachers(tmp_path / "alone")
+    lab = Lab(cache=tmp_path / "together", out=tmp_path / "run", quiet=True)
+    assert not any(teacher.kept for teacher in together)
+    train_all(lab, together, workers=1)
+    assert all(teacher.kept for teacher in together)
+    written = [path.stat().st_mtime_ns for path in sorted(tmp_path.rglob("model.safetensors"))]
+    train_all(lab, together, workers=1)
+    assert [path.stat().st_mtime_ns for path in sorted(tmp_path.rglob("model.safetensors"))] == written
+    assert all(same(first.get(), second.get()) for first, second in zip(together, alone, strict=True))

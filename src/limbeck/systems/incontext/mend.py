@@ -18,7 +18,7 @@ from limbeck.systems.findings import Findings, Role
 from limbeck.systems.incontext.networks import Distiller, InContextReader, SoftPrompts
 from limbeck.systems.incontext.reading import reader_of
 from limbeck.systems.incontext.tasks import DEMONSTRATIONS, Prompts, as_questions, chosen, mappings, prompts
-from limbeck.systems.lab import Lab, Scale
+from limbeck.systems.lab import Lab, Scale, Split
 from limbeck.systems.measured import Measured, run_all
 from limbeck.systems.registry import system
 from limbeck.systems.tables import Table
@@ -70,7 +70,14 @@ UNTRAINED: dict[str, tuple[Role, str]] = {
     needs=("logits",),
     claim="A few vectors that a small model makes of demonstrations serve a frozen model like the demonstrations.",
 )
-def mend(lab: Lab, *, vectors: int = 4, steps: int | None = None, workers: int | None = None) -> Findings:
+def mend(
+    lab: Lab,
+    *,
+    vectors: int = 4,
+    steps: int | None = None,
+    judged_by: Split = "test",
+    workers: int | None = None,
+) -> Findings:
     """A frozen language model that reads all demonstrations teaches a distiller that makes a few vectors of them.
 
     The student's pass is ``LLM([vectors; questions])``, the teacher's ``LLM([demonstrations; questions])``, and at the
@@ -85,17 +92,24 @@ def mend(lab: Lab, *, vectors: int = 4, steps: int | None = None, workers: int |
     length = steps or lab.pick(smoke=4, default=1500, full=6000)
     each = lab.pick(smoke=2, default=4, full=20)
     texts = mappings(lab.pick(smoke=100, default=6000, full=60_000), seed=1)
-    tasks, unseen = mappings(lab.pick(smoke=20, default=300, full=300), seed=2), mappings(60, seed=3)
+    tasks = mappings(lab.pick(smoke=20, default=300, full=300), seed=2)
+    judging = {"test": 3, "val": 13}[judged_by]
     reader = reader_of(lab)
     shared = _Shared(
-        prompts(texts, 1, seed=1), prompts(tasks, each * 5, seed=2), prompts(unseen, each, seed=3), vectors, length,
-        lab.cache, lab.scale, lab.device,
-    )  # fmt: skip
+        prompts(texts, 1, seed=1),
+        prompts(tasks, each * 5, seed=2),
+        prompts(mappings(60, seed=judging), each, seed=judging),
+        vectors,
+        length,
+        lab.cache,
+        lab.scale,
+        lab.device,
+    )
     taught = [
         said_by(reader, part.demonstrations, part.questions, device=lab.device) for part in (shared.texts, shared.tasks)
     ]
     findings, accuracy = Findings(), Accuracy()
-    right = shared.tests.questions[:, 1::2].flatten().tolist()
+    right = shared.unseen.questions[:, 1::2].flatten().tolist()
     for seed in lab.seeds:
         for name, (role, title) in UNTRAINED.items():
             findings.declare(name, role=role, title=title)
@@ -118,7 +132,7 @@ def mend(lab: Lab, *, vectors: int = 4, steps: int | None = None, workers: int |
 class _Shared:
     texts: Prompts
     tasks: Prompts
-    tests: Prompts
+    unseen: Prompts
     vectors: int
     steps: int
     cache: Path
@@ -147,11 +161,11 @@ def _train(job: _Job) -> Measured:
     reader = reader_of(Lab(cache=shared.cache, scale=shared.scale, device=shared.device, quiet=True))
     set_seed(job.seed)
     if job.arm == "tuning":
-        tuned = SoftPrompts(reader, len(shared.tests), shared.vectors).to(shared.device)
-        asked, labels = as_questions(shared.tests.demonstrations)
-        table = Table(rows=torch.arange(len(shared.tests)), questions=asked, labels=labels)
+        tuned = SoftPrompts(reader, len(shared.unseen), shared.vectors).to(shared.device)
+        asked, labels = as_questions(shared.unseen.demonstrations)
+        table = Table(rows=torch.arange(len(shared.unseen)), questions=asked, labels=labels)
         _fit(tuned, table, "rows", [], 1.0, max(1, shared.steps // 10), job, lr=3e-2)
-        return _judged(tuned, torch.arange(len(shared.tests)), shared, started)
+        return _judged(tuned, torch.arange(len(shared.unseen)), shared, started)
     arm, distiller = TRAINED[job.arm], Distiller(reader, shared.vectors).to(shared.device)
     kl: list[Method] = [LogitDistillation(weight=arm.kl)] if arm.kl else []
     first = round(arm.stages[0] * shared.steps)
@@ -162,7 +176,7 @@ def _train(job: _Job) -> Measured:
         table = Table(demonstrations=part.demonstrations, questions=part.questions, labels=part.labels, teacher=teacher)
         if steps:
             _fit(distiller, table, "demonstrations", [*methods], labels_weight, steps, job, lr=1e-3)
-    return _judged(distiller, shared.tests.demonstrations, shared, started)
+    return _judged(distiller, shared.unseen.demonstrations, shared, started)
 
 
 def _fit(
@@ -175,8 +189,8 @@ def _fit(
 
 
 def _judged(network: nn.Module, given: Tensor, shared: _Shared, started: float) -> Measured:
-    said = chosen(said_by(network, given, shared.tests.questions, device=shared.device))
-    wanted = shared.tests.questions[:, 1::2]
+    said = chosen(said_by(network, given, shared.unseen.questions, device=shared.device))
+    wanted = shared.unseen.questions[:, 1::2]
     right = Accuracy().statistics(said.flatten().tolist(), wanted.flatten().tolist())
     spent = {"seconds": time.perf_counter() - started}
     if isinstance(network, SoftPrompts):  # made for the test prompts: neither its steps nor its size compare
@@ -187,10 +201,10 @@ def _judged(network: nn.Module, given: Tensor, shared: _Shared, started: float) 
 
 def _untrained(reader: InContextReader, name: str, shared: _Shared, seed: int) -> Tensor:
     network: nn.Module = reader
-    shown = shared.tests.demonstrations
+    shown = shared.unseen.demonstrations
     if name == "random":
         set_seed(seed)
         network, shown = SoftPrompts(reader, len(shown), shared.vectors), torch.arange(len(shown))
     elif name != "demonstrations":
         shown = shown[:, :0]
-    return chosen(said_by(network, shown, shared.tests.questions, device=shared.device))
+    return chosen(said_by(network, shown, shared.unseen.questions, device=shared.device))

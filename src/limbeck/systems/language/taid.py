@@ -49,7 +49,7 @@ def taid(
     steps: int | None = None,
     width: int = 16,
     teacher_widths: tuple[int, ...] = (32, 96),
-    lr: float = 1e-2,
+    lr: float = 2e-2,
     pretrain: int | None = None,
     judged_by: Split = "test",
     workers: int | None = None,
