@@ -43,10 +43,10 @@ def test_the_share_never_falls_and_stays_above_the_line(cache: Path) -> None:
     adaptive, linear = shares("taid", cache), shares("taid-linear", cache)
     assert adaptive == sorted(adaptive)
     # The first loss has none to be compared with, and leaves the share as it is.
-    assert adaptive[0] == 0.2
+    assert adaptive[0] == 0.4
     assert all(t >= line - 1e-9 for t, line in zip(adaptive[1:], linear[1:], strict=True))
-    assert linear[0] == pytest.approx(0.2 + 0.8 * 1 / 20)
-    assert linear[-1] == pytest.approx(0.2 + 0.8 * 19 / 20)
+    assert linear[0] == pytest.approx(0.4 + 0.6 * 1 / 20)
+    assert linear[-1] == pytest.approx(0.4 + 0.6 * 19 / 20)
     assert set(shares("taid-fixed", cache)) == {0.5}
 
 

@@ -13,8 +13,8 @@ from limbeck.systems.language.training import Job, run_all
 from limbeck.systems.registry import system
 from limbeck.world.language import Language
 
-TAID = {"name": "taid", "t_start": 0.2}
-"""The start, of 0, 0.2, 0.4 and 0.6, steps and learning rate were chosen on validation texts."""
+TAID = {"name": "taid", "t_start": 0.4}
+"""The start, of 0, 0.2, 0.4, 0.6 and 0.8, steps and learning rate were chosen on validation texts."""
 ARMS = (
     Arm("teacher", "teacher", "teacher"),
     Arm("ce", "cross-entropy", "baseline", cross_entropy=1.0, description="the data's words, no teacher"),
@@ -58,7 +58,7 @@ def taid(
 
         target = softmax((1 - t) stopgrad(z_S) + t z_T),   loss = -sum target log q_S
 
-    t begins at 0.2, never falls, follows a straight line to 1 at least, and grows faster while the loss falls:
+    t begins at 0.4, never falls, follows a straight line to 1 at least, and grows faster while the loss falls:
     m = 0.99 m + 0.01 (relative fall of the loss), t += 5e-4 sigmoid(m) (1 - t).
 
     All students begin as the same one, trained on the texts alone for `--pretrain` steps, as the paper's are language
