@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+from torch.utils.data import DataLoader
 
 from limbeck.evaluation.metrics import Accuracy
 from limbeck.methods.base import Method
@@ -26,6 +27,7 @@ from limbeck.systems.taught import Taught, said_by
 from limbeck.training.device import accelerator_on
 from limbeck.training.loop import fit
 from limbeck.training.plan import Plan
+from limbeck.training.schedule import Schedule
 from limbeck.training.seed import set_seed
 
 
@@ -36,22 +38,24 @@ class Arm:
     Args:
         role: In the table.
         title: In the table.
-        stages: Shares of the steps that go to texts of all kinds and to the meta-training tasks; none for no training.
+        first: Share of the steps that goes to texts of all kinds, before the meta-training tasks.
         kl: Weight of the teacher on the tasks; texts are learnt from the teacher alone.
         labels: Weight of the answers on the tasks.
     """
 
     role: Role
     title: str
-    stages: tuple[float, float] = (0.5, 0.5)
+    first: float = 0.5
     kl: float = 1.0
     labels: float = 1.0
 
 
+BATCH, RATE = 32, 2e-3
+"""Prompts a step, and the distillers' learning rate; both were chosen on validation prompts."""
 TRAINED = {
-    "labels": Arm("baseline", "distiller, answers only", (0.0, 1.0), kl=0.0),
+    "labels": Arm("baseline", "distiller, answers only", first=0.0, kl=0.0),
     "kl": Arm("ablation", "distiller, teacher only", labels=0.0),
-    "one-stage": Arm("ablation", "distiller, no first stage", (0.0, 1.0)),
+    "one-stage": Arm("ablation", "distiller, no first stage", first=0.0),
     "mend": Arm("method", "MEND"),
 }
 UNTRAINED: dict[str, tuple[Role, str]] = {
@@ -85,11 +89,11 @@ def mend(
     the first part counts as demonstrations, in a second on 300 tasks with ``CE(answers) + KL``. Tested are tasks that
     were in neither stage. A task maps 12 symbols to 4 labels at random; a demonstration is one word for both, so that 8
     demonstrations are 8 words, and `--vectors` is to be smaller. All distillers take the same number of steps in all.
-    Prompt tuning trains vectors for each test prompt on its demonstrations, a tenth of those steps.
+    Prompt tuning trains vectors for each test prompt on its demonstrations, all at once, a sixteenth of those steps.
 
     The paper's numbers on MetaICL are unverified; T5, and the options of its code, are left out.
     """
-    length = steps or lab.pick(smoke=4, default=1500, full=6000)
+    length = steps or lab.pick(smoke=4, default=2000, full=10_000)
     each = lab.pick(smoke=2, default=4, full=20)
     texts = mappings(lab.pick(smoke=100, default=6000, full=60_000), seed=1)
     tasks = mappings(lab.pick(smoke=20, default=300, full=300), seed=2)
@@ -164,28 +168,45 @@ def _train(job: _Job) -> Measured:
         tuned = SoftPrompts(reader, len(shared.unseen), shared.vectors).to(shared.device)
         asked, labels = as_questions(shared.unseen.demonstrations)
         table = Table(rows=torch.arange(len(shared.unseen)), questions=asked, labels=labels)
-        _fit(tuned, table, "rows", [], 1.0, max(1, shared.steps // 10), job, lr=3e-2)
+        steps = max(1, shared.steps // 16)
+        plan = _plan(job, steps, lr=3e-2, warmup=steps // 10)
+        _fit(tuned, table.batches(len(table)), "rows", [], 1.0, plan, job)
         return _judged(tuned, torch.arange(len(shared.unseen)), shared, started)
     arm, distiller = TRAINED[job.arm], Distiller(reader, shared.vectors).to(shared.device)
     kl: list[Method] = [LogitDistillation(weight=arm.kl)] if arm.kl else []
-    first = round(arm.stages[0] * shared.steps)
-    for part, teacher, labels_weight, methods, steps in (
-        (shared.texts, job.of_texts, 0.0, [LogitDistillation()], first),
-        (shared.tasks, job.of_tasks, arm.labels, kl, shared.steps - first),
-    ):
-        table = Table(demonstrations=part.demonstrations, questions=part.questions, labels=part.labels, teacher=teacher)
-        if steps:
-            _fit(distiller, table, "demonstrations", [*methods], labels_weight, steps, job, lr=1e-3)
+    first = round(arm.first * shared.steps)
+    # One learning rate for both stages: it stays up in the first, and the second begins with a few steps for Adam's
+    # moments, which are new.
+    if first:
+        part = _table(shared.texts, job.of_texts)
+        plan = _plan(job, first, lr=RATE, warmup=first // 10, schedule="constant")
+        _fit(distiller, part.batches(BATCH), "demonstrations", [LogitDistillation()], 0.0, plan, job)
+    last = shared.steps - first
+    plan = _plan(job, last, lr=RATE, warmup=min(20, last // 10) if first else last // 10)
+    batches = _table(shared.tasks, job.of_tasks).batches(BATCH)
+    _fit(distiller, batches, "demonstrations", kl, arm.labels, plan, job)
     return _judged(distiller, shared.unseen.demonstrations, shared, started)
 
 
+def _table(part: Prompts, teacher: Tensor) -> Table:
+    return Table(demonstrations=part.demonstrations, questions=part.questions, labels=part.labels, teacher=teacher)
+
+
+def _plan(job: _Job, steps: int, *, lr: float, warmup: int, schedule: Schedule = "cosine") -> Plan:
+    return Plan(lr=lr, clip=1.0, max_steps=steps, schedule=schedule, warmup=warmup, seed=job.seed)
+
+
 def _fit(
-    network: nn.Module, table: Table, given: str, methods: list[Method], labels: float, steps: int, job: _Job, lr: float
+    network: nn.Module,
+    batches: DataLoader[dict[str, Tensor]],
+    given: str,
+    methods: list[Method],
+    labels: float,
+    plan: Plan,
+    job: _Job,
 ) -> None:
     task = Taught(network, (given, "questions"), methods, label_weight=labels)
-    plan = Plan(lr=lr, clip=1.0, max_steps=steps, schedule="cosine", warmup=steps // 10, seed=job.seed)
-    size = len(table) if given == "rows" else 64
-    fit(task, table.batches(size), plan, accelerator=accelerator_on(job.shared.device), progress=False)
+    fit(task, batches, plan, accelerator=accelerator_on(job.shared.device), progress=False)
 
 
 def _judged(network: nn.Module, given: Tensor, shared: _Shared, started: float) -> Measured:

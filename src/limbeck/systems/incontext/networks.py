@@ -21,6 +21,7 @@ def _config(width: int, layers: int) -> GPT2Config:
         n_embd=width,
         n_layer=layers,
         n_head=4,
+        activation_function="gelu_pytorch_tanh",  # GPT-2's own function, in one kernel
         resid_pdrop=0.0,
         embd_pdrop=0.0,
         attn_pdrop=0.0,
@@ -29,14 +30,19 @@ def _config(width: int, layers: int) -> GPT2Config:
     )
 
 
+@torch.no_grad()
+def _spread(model: GPT2Model) -> None:
+    """Put words far apart, so that they are told apart from the first steps on."""
+    model.wte.weight.normal_(std=0.3)
+
+
 class InContextReader(nn.Module):
     """A GPT that answers questions by what stands before them."""
 
     def __init__(self) -> None:
         super().__init__()
         self.model: Any = GPT2LMHeadModel(_config(LLM_WIDTH, 3))
-        with torch.no_grad():  # words far apart are told apart from the first steps on
-            self.model.transformer.wte.weight.normal_(std=0.3)
+        _spread(self.model.transformer)
 
     def embed(self, words: Int[Tensor, "b words"]) -> Float[Tensor, "b words width"]:
         """The embeddings of words."""
@@ -76,6 +82,7 @@ class Distiller(nn.Module):
         super().__init__()
         self.reader = reader.requires_grad_(False)
         self.encoder: Any = GPT2Model(_config(DISTILLER_WIDTH, 2))
+        _spread(self.encoder)
         self.queries = nn.Parameter(0.3 * torch.randn(vectors, DISTILLER_WIDTH))
         self.adapter = nn.Sequential(nn.Linear(DISTILLER_WIDTH, LLM_WIDTH), nn.Tanh())
 
