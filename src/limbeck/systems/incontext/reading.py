@@ -17,13 +17,10 @@ from limbeck.training.plan import Plan
 def reader_of(lab: Lab) -> InContextReader:
     """A language model that answers by demonstrations, trained on tasks of its own.
 
-    It is right in four of five answers, as far from perfect as a language model is that was not made for this. The
-    longer it is trained, the less it can be served by vectors: what it reads becomes one demonstration at a time.
-
     Args:
         lab: Keeps it.
     """
-    steps, count = lab.pick(smoke=20, default=300, full=5000), lab.pick(smoke=200, default=20_000, full=100_000)
+    steps, count = lab.pick(smoke=20, default=400, full=5000), lab.pick(smoke=200, default=20_000, full=100_000)
     plan = Plan(lr=3e-3, weight_decay=0.01, clip=1.0, max_steps=steps, schedule="cosine", warmup=steps // 10)
     recipe = {"network": "gpt 3 x 96", "tasks": count, "plan": plan.model_dump(mode="json")}
 
