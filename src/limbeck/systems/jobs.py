@@ -6,6 +6,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
 from multiprocessing import get_context, parent_process
 from typing import TypeVar
 
@@ -59,6 +60,23 @@ def run_jobs(
         raise LimbeckError("a worker was killed; is there enough memory? Try fewer with --workers") from None
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Train something small on one thread, so that its rounding does not depend on how many cores there are.
+
+    Small networks gain hardly anything by more, and a teacher that is on the verge of learning something may come out
+    as another one.
+    """
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _prepare(threads: int) -> None:

@@ -6,6 +6,7 @@ from torch import nn
 
 from limbeck.systems.incontext.networks import InContextReader
 from limbeck.systems.incontext.tasks import mappings, prompts
+from limbeck.systems.jobs import one_thread
 from limbeck.systems.lab import Lab
 from limbeck.systems.tables import Table
 from limbeck.systems.taught import Taught
@@ -28,7 +29,8 @@ def reader_of(lab: Lab) -> InContextReader:
         data = prompts(mappings(count, seed=4), 1, seed=4)
         task = Taught(network, ("demonstrations", "questions"))
         table = Table(demonstrations=data.demonstrations, questions=data.questions, labels=data.following)
-        fit(task, table.batches(64), plan, accelerator=accelerator_on(lab.device), progress=False)
+        with one_thread():
+            fit(task, table.batches(64), plan, accelerator=accelerator_on(lab.device), progress=False)
 
     reader = lab.teacher("in-context-reader", recipe, InContextReader, train)
     assert isinstance(reader, InContextReader)

@@ -14,7 +14,7 @@ from typing import Any
 from limbeck.distill.examples import Example
 from limbeck.distill.task import DistillTask
 from limbeck.errors import LimbeckError
-from limbeck.systems.jobs import run_jobs
+from limbeck.systems.jobs import one_thread, run_jobs
 from limbeck.systems.lab import Lab
 from limbeck.systems.language.arms import Budget
 from limbeck.systems.language.examples import Splits
@@ -76,7 +76,8 @@ class Teacher:
     def _train(self, model: Any) -> None:
         task = DistillTask("causal-lm", model, None, None, cross_entropy=1.0)
         loader = self.splits.loader(self.splits.train, self.budget.batch_size)
-        fit(task, loader.loader(), plan_of(self.budget), accelerator=accelerator_on(self.device), progress=False)
+        with one_thread():
+            fit(task, loader.loader(), plan_of(self.budget), accelerator=accelerator_on(self.device), progress=False)
 
 
 def train_all(lab: Lab, teachers: Sequence[Teacher], workers: int | None) -> None:
