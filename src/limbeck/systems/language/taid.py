@@ -73,7 +73,7 @@ def taid(
     """
     language = Language()
     splits = corpus(lab, language)
-    budget = Budget(lab.pick(smoke=6, default=1500, full=4000) if steps is None else steps, lr=lr)
+    budget = Budget(lab.pick(smoke=6, default=1200, full=4000) if steps is None else steps, lr=lr)
     teachers = [
         Teacher(f"language-{size}", Shape(size, layers=2, heads=4), splits, long_budget(lab), lab.cache, lab.device)
         for size in teacher_widths

@@ -126,7 +126,7 @@ def own_start(lab: Lab, name: str, shape: Shape, splits: Splits, steps: int) -> 
 
 def long_budget(lab: Lab) -> Budget:
     """What a teacher of the whole language gets, the same in every system, so that they share it."""
-    return Budget(lab.pick(smoke=6, default=3000, full=8000), lr=3e-3)
+    return Budget(lab.pick(smoke=6, default=2000, full=8000), lr=3e-3)
 
 
 def plan_of(budget: Budget, seed: int = 0) -> Plan:
