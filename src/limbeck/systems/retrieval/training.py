@@ -50,7 +50,7 @@ def cross_teacher(lab: Lab, corpus: Corpus, number: int, shown: int) -> nn.Modul
         number: One of several teachers.
         shown: How many queries it learns from.
     """
-    steps = lab.pick(smoke=5, default=700, full=4000)
+    steps = lab.pick(smoke=5, default=600, full=4000)
     plan = Plan(lr=2e-3, weight_decay=0.01, clip=1.0, max_steps=steps, schedule="cosine", warmup=steps // 20)
     recipe = {
         "network": "cross-encoder 2 x 64",
