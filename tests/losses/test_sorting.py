@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from limbeck.losses.sorting import descending
+from limbeck.losses.sorting import descending, rising_order
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
@@ -21,6 +21,15 @@ def test_values_and_gradients_are_those_of_torch(shape: tuple[int, ...], dtype: 
     (expected * weights).sum().backward()
     torch.testing.assert_close(ours.grad, theirs.grad, rtol=0, atol=0)
     torch.testing.assert_close(descending(ours.detach()), expected.detach(), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+@pytest.mark.parametrize("shape", [(7,), (3, 386), (2, 3, 1), (0, 4)])
+def test_the_order_is_that_of_torch(shape: tuple[int, ...], dtype: torch.dtype) -> None:
+    many = torch.randn(shape, generator=torch.Generator().manual_seed(2)).to(dtype)
+    values = many + torch.arange(shape[-1]).to(dtype) * 16  # no two alike, whatever the precision
+    found = rising_order(values.flip(-1).requires_grad_())
+    torch.testing.assert_close(found, values.flip(-1).argsort(dim=-1), rtol=0, atol=0)
 
 
 def test_nan_comes_first_with_and_without_gradients() -> None:

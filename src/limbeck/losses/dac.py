@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from limbeck.losses.pairs import Rest, Temperature, divergence_term
+from limbeck.losses.sorting import rising_order
 from limbeck.losses.term import Term
 from limbeck.signals import SparseLogits
 
@@ -96,7 +97,7 @@ def dac_kl(
 
 def _quantiles(p: Tensor, kind: str) -> Tensor:
     """Each class's place among the less likely ones, from 0 to 1."""
-    order = p.argsort(dim=-1)
+    order = rising_order(p)
     if kind == "classes":
         places = (torch.arange(p.shape[-1], device=p.device, dtype=p.dtype) + 0.5) / p.shape[-1]
         return torch.empty_like(p).scatter_(-1, order, places.expand_as(p))

@@ -1,13 +1,11 @@
-"""Sorting long rows."""
+"""Sorting rows."""
 
 from __future__ import annotations
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
-
-_BY_NUMPY = (torch.float32, torch.float64)
 
 
 def descending(values: Float[Tensor, "*rows length"]) -> Float[Tensor, "*rows length"]:
@@ -23,9 +21,29 @@ def descending(values: Float[Tensor, "*rows length"]) -> Float[Tensor, "*rows le
         >>> descending(torch.tensor([0.2, 0.5, 0.3]))
         tensor([0.5000, 0.3000, 0.2000])
     """
-    if values.device.type != "cpu" or values.dtype not in _BY_NUMPY:
+    if not _by_numpy(values):
         return values.sort(dim=-1, descending=True).values
-    known = values.detach().numpy()
-    if not (values.requires_grad and torch.is_grad_enabled()):
-        return torch.from_numpy(np.sort(known)).flip(-1)
-    return values.gather(-1, torch.from_numpy(np.argsort(known)).flip(-1))
+    if values.requires_grad and torch.is_grad_enabled():
+        return values.gather(-1, rising_order(values).flip(-1))
+    return torch.from_numpy(np.sort(values.detach().numpy())).flip(-1)
+
+
+def rising_order(values: Float[Tensor, "*rows length"]) -> Int[Tensor, "*rows length"]:
+    """Where the values of each row stand, from the least to the greatest; equal ones in any order.
+
+    On CPUs by NumPy, as :func:`descending`: 800 rows of 386 take 1.9 ms, by torch 11.5.
+
+    Args:
+        values: Any; NaN counts as the greatest.
+
+    Example:
+        >>> rising_order(torch.tensor([0.2, 0.5, 0.3]))
+        tensor([0, 2, 1])
+    """
+    if not _by_numpy(values):
+        return values.argsort(dim=-1)
+    return torch.from_numpy(np.argsort(values.detach().numpy()))
+
+
+def _by_numpy(values: Tensor) -> bool:
+    return values.device.type == "cpu" and values.dtype in (torch.float32, torch.float64)
