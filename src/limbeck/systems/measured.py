@@ -113,7 +113,9 @@ def measure_all(
         lab.say(f"{len(found)} of {len(jobs)} trainings are done")
     left = [job for job in jobs if job not in found]
     given = dict(zip(ready(left), left, strict=True))
-    for done, (one, result) in enumerate(run_jobs(run, list(given), workers=workers, device=lab.device), 1):
+    # Arms stand from the cheapest to the method. The longest begin first, so that none is left alone at the end.
+    ordered = list(reversed(given))
+    for done, (one, result) in enumerate(run_jobs(run, ordered, workers=workers, device=lab.device), 1):
         job = given[one]
         result.save(places[job])
         found[job] = result
