@@ -201,3 +201,22 @@ def test_teachers_that_are_not_there_yet_are_trained_and_the_others_left_alone(t
     train_all(lab, together, workers=1)
     assert [path.stat().st_mtime_ns for path in sorted(tmp_path.rglob("model.safetensors"))] == written
     assert all(same(first.get(), second.get()) for first, second in zip(together, alone, strict=True))
+
+
+def test_a_damaged_teacher_is_trained_again_before_any_worker_asks_for_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    used = splits()
+    teachers = [Teacher(name, Shape(8), used, Budget(2, 8), tmp_path) for name in ("first", "second")]
+    lab = Lab(cache=tmp_path, out=tmp_path / "run")
+    train_all(lab, teachers, workers=1)
+    before = teachers[1].get()
+    (damaged,) = tmp_path.rglob("second-*/model.safetensors")
+    damaged.write_bytes(b"half of it")
+    capsys.readouterr()
+    with pytest.warns(UserWarning, match="is unusable .* training it again"):
+        train_all(lab, teachers, workers=1)
+    said = capsys.readouterr().err
+    assert "teacher first: kept in" in said
+    assert "teacher second: trained in" in said
+    assert same(teachers[1].get(), before)

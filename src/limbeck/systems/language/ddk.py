@@ -66,8 +66,6 @@ def ddk(
     long = Budget(lab.pick(smoke=4, default=2500, full=8000), lr=3e-3)
     teacher = Teacher("topics", Shape(96, layers=2, heads=4), domains, long, lab.cache, lab.device)
     start = Teacher("two-topics", Shape(width), _two_topics(domains), budget, lab.cache, lab.device)
-    for known in (teacher, start):
-        known.get(lab)
     every = max(1, budget.steps // updates)
     findings = Findings()
     jobs = [

@@ -17,7 +17,7 @@ from limbeck.systems.language.examples import Splits, all_words
 from limbeck.systems.language.measures import likelihood
 from limbeck.systems.language.models import Shape, tiny_model
 from limbeck.systems.language.selection import WAYS, mean_nll, proportional, top
-from limbeck.systems.language.teachers import Teacher
+from limbeck.systems.language.teachers import Teacher, train_all
 from limbeck.systems.language.training import Job, run_all, train
 from limbeck.systems.measured import Measured
 from limbeck.systems.registry import system
@@ -65,7 +65,8 @@ def miniplm(
     others = mixed(language, budget.steps * budget.batch_size, start=10_000_000)[0]
     small = Splits(others, splits.val, splits.test, splits.vocabulary)
     reference = Teacher("mixed-reference", Shape(16), small, Budget(budget.steps, lr=1e-2), lab.cache, lab.device)
-    models = teacher.get(lab), reference.get(lab)
+    train_all(lab, (teacher, reference), workers)
+    models = teacher.get(), reference.get()
     scores = tuple(mean_nll(model, splits, splits.train) for model in models)
     lab.say(f"scored {len(splits.train)} sequences")
 

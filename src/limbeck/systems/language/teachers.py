@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import json
 import time
@@ -62,7 +63,7 @@ class Teacher:
     def _quiet(self) -> Lab:
         return Lab(cache=self.cache, device=self.device, quiet=True)
 
-    @property
+    @functools.cached_property
     def _recipe(self) -> dict[str, Any]:
         return {
             "shape": dataclasses.asdict(self.shape),
@@ -81,21 +82,20 @@ class Teacher:
 
 
 def train_all(lab: Lab, teachers: Sequence[Teacher], workers: int | None) -> None:
-    """Train those that are not trained yet, side by side where there are several.
+    """Have all of them trained and kept; those that are missing learn side by side where there are several.
 
     Args:
-        lab: Says which.
+        lab: Says which are trained, and which were.
         teachers: Any.
         workers: Processes; None takes what the machine has.
     """
     missing = [teacher for teacher in teachers if not teacher.kept]
-    if len(missing) == 1:
-        missing[0].get(lab)
-        return
-    if missing:
+    if len(missing) > 1:
         lab.say(f"teachers {', '.join(teacher.name for teacher in missing)}: training")
-    for done, (teacher, seconds) in enumerate(run_jobs(_train, missing, workers=workers, device=lab.device), 1):
-        lab.say(f"teacher {teacher.name}: trained in {seconds:.1f} s ({done} of {len(missing)})")
+        for done, (teacher, seconds) in enumerate(run_jobs(_train, missing, workers=workers, device=lab.device), 1):
+            lab.say(f"teacher {teacher.name}: trained in {seconds:.1f} s ({done} of {len(missing)})")
+    for teacher in teachers:  # reads each once, so that a damaged one is mended here and not in every worker
+        teacher.get(lab)
 
 
 def _train(teacher: Teacher) -> float:
