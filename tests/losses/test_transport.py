@@ -64,6 +64,21 @@ def test_masses_of_one_side_are_shared_by_all_and_none_may_be_0() -> None:
     )
 
 
+def test_a_cost_that_all_share_may_be_given_once() -> None:
+    cost = torch.rand(4, 6, dtype=torch.float64).requires_grad_()
+    sides = masses(3, 4).requires_grad_(), masses(3, 6).requires_grad_()
+    weights = torch.rand(3, 4, 6, dtype=torch.float64)
+    for largest in (None, 1.0):
+        for iterations in (1, 7):
+            plans = [
+                sinkhorn_plan(given, *sides, iterations=iterations, largest=largest)
+                for given in (cost, cost.expand(3, -1, -1))
+            ]
+            torch.testing.assert_close(*plans)
+            found = [torch.autograd.grad((plan * weights).sum(), (cost, *sides)) for plan in plans]
+            torch.testing.assert_close(*found)
+
+
 def test_small_epsilon_is_exact_transport() -> None:
     student, teacher = torch.randn(2, 6, 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64) * 3
     q, p = student.softmax(-1), teacher.softmax(-1)

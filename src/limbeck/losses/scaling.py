@@ -11,7 +11,7 @@ from torch.autograd.function import once_differentiable
 
 
 def scaled_plan(
-    cost: Float[Tensor, "*batch n m"],
+    cost: Float[Tensor, "*#batch n m"],
     rows: Float[Tensor, "*#batch #n 1"],
     columns: Float[Tensor, "*#batch #m 1"],
     *,
@@ -26,7 +26,8 @@ def scaled_plan(
     derivative.
 
     Args:
-        cost: Of moving a unit from row to column; over ``epsilon`` it is at most about 30 in float32.
+        cost: Of moving a unit from row to column; over ``epsilon`` it is at most about 30 in float32. A single matrix
+            is that of all, and rounds are then products with one matrix.
         rows: Masses.
         columns: Likewise.
         epsilon: Weight of the entropy, in units of the cost.
@@ -51,9 +52,9 @@ class _Scaled(torch.autograd.Function):
         v = cost.new_ones(*cost.shape[:-2], cost.shape[-1], 1)
         us, vs, sums_of_rows, sums_of_columns = [], [v], [], []
         for _ in range(iterations):
-            sums_of_rows.append(kernel @ v)
+            sums_of_rows.append(_product(kernel, v))
             us.append(u := rows / sums_of_rows[-1])
-            sums_of_columns.append(kernel.mT @ u)
+            sums_of_columns.append(_product(kernel.mT, u))
             vs.append(v := columns / sums_of_columns[-1])
         ctx.save_for_backward(kernel, *us, *sums_of_rows, *sums_of_columns, *vs)
         ctx.masses, ctx.epsilon, ctx.iterations = (rows.shape, columns.shape), epsilon, iterations
@@ -78,16 +79,30 @@ class _Scaled(torch.autograd.Function):
             of_sum = -share * vs[n + 1]
             left.append(us[n])
             right.append(of_sum)
-            of_u = of_u + kernel @ of_sum
+            of_u = of_u + _product(kernel, of_sum)
             share = of_u / sums_of_rows[n]
             of_rows += share
             of_sum = -share * us[n]
             left.append(of_sum)
             right.append(vs[n])
-            of_v = kernel.mT @ of_sum
+            of_v = _product(kernel.mT, of_sum)
             of_u = torch.zeros_like(of_u)  # u of an earlier round is known to its own v alone
         of_cost = None
         if ctx.needs_input_grad[0]:
-            of_kernel = torch.cat(left, -1) @ torch.cat(right, -1).mT
+            of_kernel = torch.cat(_alike(left), -1) @ torch.cat(_alike(right), -1).mT
             of_cost = (weighted * us[-1] * vs[-1].mT).add_(of_kernel.mul_(kernel)).mul_(-1.0 / ctx.epsilon)
+            of_cost = of_cost.sum_to_size(kernel.shape)
         return of_cost, of_rows.sum_to_size(ctx.masses[0]), of_columns.sum_to_size(ctx.masses[1]), None, None
+
+
+def _product(kernel: Tensor, vectors: Tensor) -> Tensor:
+    """``kernel @ vectors``, a column each; where all share a kernel, as one product of matrices."""
+    if kernel.ndim > 2:
+        return kernel @ vectors
+    return (vectors.squeeze(-1) @ kernel.mT).unsqueeze(-1)
+
+
+def _alike(vectors: list[Tensor]) -> list[Tensor]:
+    """Vectors of one batch; those of the first round may be the same for all."""
+    batch = torch.broadcast_shapes(*(vector.shape for vector in vectors))
+    return [vector.expand(batch) for vector in vectors]

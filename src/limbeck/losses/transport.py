@@ -7,6 +7,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from limbeck.errors import LimbeckError
+from limbeck.losses.overlap import l1_distances
 from limbeck.losses.pairs import check_pair, check_temperature
 from limbeck.losses.rowwise import rowwise_term
 from limbeck.losses.scaling import scaled_plan
@@ -74,7 +75,7 @@ def sinkhorn_batchwise(
         return Term.over(q.sum(-1))
 
     def cost(a: Tensor, b: Tensor) -> Tensor:
-        distances = torch.cdist(a, b, p=1.0)
+        distances = l1_distances(a, b)
         return (sinkhorn_plan(distances, epsilon=epsilon, iterations=iterations, largest=2.0) * distances).sum()
 
     total = cost(q, p)
@@ -152,7 +153,7 @@ def sinkhorn_tokenwise(
         if cost is None:
             ranks = [torch.arange(side.shape[-1], device=logits.device, dtype=logits.dtype) for side in (log_a, log_b)]
             wide = max(len(ranks[0]), len(ranks[1])) - 1
-            distances = ((ranks[0].unsqueeze(1) - ranks[1]).abs() / max(wide, 1)).expand(len(logits), -1, -1)
+            distances = (ranks[0].unsqueeze(1) - ranks[1]).abs() / max(wide, 1)  # the same at all positions
         else:
             ids = other[0].long().gather(-1, theirs.indices) if sparse else theirs.indices
             distances = cost.detach().to(logits.dtype)[ours.indices.unsqueeze(-1), ids.unsqueeze(-2)]
@@ -165,9 +166,9 @@ def sinkhorn_tokenwise(
 
 
 def sinkhorn_plan(
-    cost: Float[Tensor, "*batch n m"],
-    log_rows: Float[Tensor, "*batch n"] | None = None,
-    log_columns: Float[Tensor, "*batch m"] | None = None,
+    cost: Float[Tensor, "*#batch n m"],
+    log_rows: Float[Tensor, "*#batch n"] | None = None,
+    log_columns: Float[Tensor, "*#batch m"] | None = None,
     *,
     epsilon: float = 0.1,
     iterations: int = 20,
@@ -176,7 +177,8 @@ def sinkhorn_plan(
     """The plan that moves masses at least cost, with entropy: rows are scaled to their masses, then columns, and so on.
 
     Args:
-        cost: Of moving a unit from row to column.
+        cost: Of moving a unit from row to column. Where all problems share it, give it once: their kernel is then one
+            matrix, and their rounds are matrix products.
         log_rows: Log-masses of the rows; None is 1 each.
         log_columns: Likewise.
         epsilon: Weight of the entropy, in units of the cost.
