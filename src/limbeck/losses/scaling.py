@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -49,7 +50,8 @@ class _Scaled(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, cost: Tensor, rows: Tensor, columns: Tensor, epsilon: float, iterations: int) -> Tensor:
         kernel = (cost * (-1.0 / epsilon)).exp_()
-        v = cost.new_ones(*cost.shape[:-2], cost.shape[-1], 1)
+        batch = np.broadcast_shapes(*(given.shape[:-2] for given in (cost, rows, columns)))
+        v = cost.new_ones(*batch, cost.shape[-1], 1)
         us, vs, sums_of_rows, sums_of_columns = [], [v], [], []
         for _ in range(iterations):
             sums_of_rows.append(_product(kernel, v))
@@ -89,20 +91,14 @@ class _Scaled(torch.autograd.Function):
             of_u = torch.zeros_like(of_u)  # u of an earlier round is known to its own v alone
         of_cost = None
         if ctx.needs_input_grad[0]:
-            of_kernel = torch.cat(_alike(left), -1) @ torch.cat(_alike(right), -1).mT
+            of_kernel = torch.cat(left, -1) @ torch.cat(right, -1).mT
             of_cost = (weighted * us[-1] * vs[-1].mT).add_(of_kernel.mul_(kernel)).mul_(-1.0 / ctx.epsilon)
             of_cost = of_cost.sum_to_size(kernel.shape)
         return of_cost, of_rows.sum_to_size(ctx.masses[0]), of_columns.sum_to_size(ctx.masses[1]), None, None
 
 
 def _product(kernel: Tensor, vectors: Tensor) -> Tensor:
-    """``kernel @ vectors``, a column each; where all share a kernel, as one product of matrices."""
-    if kernel.ndim > 2:
+    """``kernel @ vectors``, a column each; where many share one kernel, as one product of matrices."""
+    if kernel.ndim == vectors.ndim:
         return kernel @ vectors
     return (vectors.squeeze(-1) @ kernel.mT).unsqueeze(-1)
-
-
-def _alike(vectors: list[Tensor]) -> list[Tensor]:
-    """Vectors of one batch; those of the first round may be the same for all."""
-    batch = torch.broadcast_shapes(*(vector.shape for vector in vectors))
-    return [vector.expand(batch) for vector in vectors]
