@@ -26,6 +26,8 @@ class SparseLogits:
         ids: Classes, each at most once a position.
         log_probs: Their natural log-probabilities under the *full* softmax at temperature 1, so that the mass left
             over is ``1 - sum exp``. An unused slot has ``-inf``; its id is 0 and means nothing.
+        sampled: Whether the classes were drawn, and the log-probabilities are those of an estimate that is right on
+            average alone: for losses that are linear in it, which forward KL is.
 
     Raises:
         LimbeckError: The shapes differ, ids are no integers, or log-probabilities no floating-point numbers.
@@ -39,6 +41,7 @@ class SparseLogits:
 
     ids: Int[Tensor, "*positions k"]
     log_probs: Float[Tensor, "*positions k"]
+    sampled: bool = field(default=False, kw_only=True)
 
     def __post_init__(self) -> None:
         if self.ids.shape != self.log_probs.shape or self.ids.dim() == 0:
@@ -73,11 +76,11 @@ class SparseLogits:
     def to(self, *args: Any, **kwargs: Any) -> SparseLogits:
         """As ``Tensor.to``: both to a device, the log-probabilities alone to a type."""
         log_probs = self.log_probs.to(*args, **kwargs)
-        return SparseLogits(self.ids.to(log_probs.device), log_probs)
+        return replace(self, ids=self.ids.to(log_probs.device), log_probs=log_probs)
 
     def __getitem__(self, at: Any) -> SparseLogits:
         """The positions that a mask, a number, a slice or a tensor of numbers chooses."""
-        return SparseLogits(self.ids[at], self.log_probs[at])
+        return replace(self, ids=self.ids[at], log_probs=self.log_probs[at])
 
     def __len__(self) -> int:
         return len(self.ids)

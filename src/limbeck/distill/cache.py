@@ -6,7 +6,8 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from limbeck.batch import Batch
 from limbeck.distill.config import DistillConfig
@@ -14,14 +15,16 @@ from limbeck.distill.lengths import check_lengths
 from limbeck.distill.models import head_of
 from limbeck.distill.prepare import load_teacher
 from limbeck.distill.splits import Splits, read_splits
-from limbeck.distill.task import live_teacher
+from limbeck.distill.task import OF_WHOLE, live_teacher
 from limbeck.errors import LimbeckError
 from limbeck.methods.base import Method
 from limbeck.methods.find import make_method
+from limbeck.methods.positions import of_input
+from limbeck.teachers.base import Teacher
 from limbeck.teachers.store.fingerprints import teacher_fingerprint
 from limbeck.teachers.store.manifest import Manifest
 from limbeck.teachers.store.reader import StoredTeacher
-from limbeck.teachers.store.settings import StoreSettings
+from limbeck.teachers.store.settings import Keep, Per, StoreSettings
 from limbeck.teachers.store.write import write_store
 
 
@@ -61,15 +64,18 @@ def cache_teacher(
     method = make_method(config.method)
     splits = read_splits(config)
     chosen = settings or StoreSettings()
-    if method.needs.teacher_hidden:
-        chosen = chosen.model_copy(update={"hidden": dict.fromkeys(method.needs.teacher_hidden, "position")})
+    automatic: Keep = "full" if config.task in OF_WHOLE else "top-k"
+    method.check_stored(automatic if chosen.keep == "auto" else chosen.keep)
     model: Any = load_teacher(config, splits)
     check_lengths(model, "the teacher", splits.texts())
     model.to(device)
     loaders = [split.loader(shuffle=False) for split in splits.distinct()]
     batches: list[Batch] = list(chain.from_iterable(loaders))
+    teacher = live_teacher(model, config.task, method, head_of(model, config.teacher, config, method))
+    if method.needs.teacher_hidden:
+        chosen = chosen.model_copy(update={"hidden": _kept_states(teacher, splits, device)})
     return write_store(
-        live_teacher(model, config.task, method, head_of(model, config.teacher, config, method)),
+        teacher,
         batches,
         folder,
         chosen,
@@ -84,6 +90,21 @@ def cache_teacher(
     )
 
 
+@torch.no_grad()
+def _kept_states(teacher: Teacher, splits: Splits, device: str) -> dict[str, Per]:
+    """By what each hidden state is kept, so that all positions that are compared are there."""
+    batch: Batch = splits.train.collator(list(enumerate(splits.train.examples[:1], splits.train.first)))
+    batch = {name: value.to(device) if isinstance(value, Tensor) else value for name, value in batch.items()}
+    said = teacher(batch)
+
+    def kept_by(site: str, state: Tensor) -> Per:
+        if state.dim() != 3 or "attention_mask" not in batch:
+            return "row"
+        return "token" if of_input(site, said) else "position"
+
+    return {site: kept_by(site, state) for site, state in said.hidden.items()}
+
+
 def open_store(folder: Path, teacher: nn.Module, splits: Splits, method: Method) -> StoredTeacher:
     """A store, if it was written for this teacher and this data.
 
@@ -94,9 +115,11 @@ def open_store(folder: Path, teacher: nn.Module, splits: Splits, method: Method)
         method: Says which hidden states it needs.
 
     Raises:
-        LimbeckError: It was written for another teacher, tokenizer, template or data, or it is not whole.
+        LimbeckError: It was written for another teacher, tokenizer, template or data, it is not whole, or it keeps
+            less than the method reads.
     """
     store = StoredTeacher(folder, method.needs.teacher_hidden)
+    method.check_stored(store.description.keep)
     store.check(
         teacher_fingerprint=teacher_fingerprint(teacher),
         tokenizer=_tokenizer(splits),

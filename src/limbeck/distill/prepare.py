@@ -174,6 +174,10 @@ def _check_method(method: Method, config: DistillConfig) -> None:
         )
     if isinstance(config.chunk, int) and not method.positionwise:
         raise LimbeckError(f"chunk: {method.name!r} does not judge each position by itself; set it to auto or null")
+    if method.needs.labels and config.task not in ("sequence-classification", "image-classification"):
+        raise LimbeckError(
+            f"method: {method.name!r} reads the class of a whole text or picture, and the task {config.task!r} has none"
+        )
     vectors = method.needs.student_hidden == (EMBEDDING,)
     if config.compile and method.needs.teacher_hidden and not vectors:
         raise LimbeckError(f"compile: {method.name!r} looks into the models, which makes each step compile anew")

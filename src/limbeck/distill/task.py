@@ -231,7 +231,8 @@ def _measured(ours: Signals, theirs: Signals | None, batch: Batch) -> dict[str, 
     found = {"accuracy": Term.over((best == targets).float(), counts)}
     if theirs is not None and theirs.logits is not None and "teacher_input_ids" not in batch:
         assert not isinstance(theirs.logits, LinearLogits)
-        found["kl"] = forward_kl(ours.logits, theirs.logits, mask=ours.mask)
+        if isinstance(theirs.logits, Tensor) or not theirs.logits.sampled:  # of drawn classes it says nothing
+            found["kl"] = forward_kl(ours.logits, theirs.logits, mask=ours.mask)
         found["agreement"] = Term.over((best == _likeliest(theirs.logits)).float(), counts)
     return found
 

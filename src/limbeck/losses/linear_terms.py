@@ -214,8 +214,8 @@ class _Rows:
                 raise LimbeckError(f"logits: the student's head has {ours} classes, the teacher's {theirs}; {hint}")
             return cls(_cast(value.of(value.hidden.reshape(-1, value.hidden.shape[-1])).detach()))
         if isinstance(value, SparseLogits):
-            flat = SparseLogits(value.ids.reshape(-1, value.k), value.log_probs.detach().reshape(-1, value.k))
-            return cls(flat)
+            ids, log_probs = value.ids.reshape(-1, value.k), value.log_probs.detach().reshape(-1, value.k)
+            return cls(replace(value, ids=ids, log_probs=log_probs))
         return cls(value.detach().reshape(-1, *value.shape[len(lead) :]))
 
     def __call__(self, where: Any) -> Tensor | SparseLogits:

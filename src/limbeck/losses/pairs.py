@@ -67,7 +67,8 @@ def divergence_term(
 
     Raises:
         LimbeckError: Student and teacher have other positions or vocabularies.
-        ValueError: A temperature is not positive, or does not go with ``rest``.
+        ValueError: A temperature is not positive, or does not go with ``rest``; or a teacher's classes were drawn, and
+            the divergence is not linear in its target.
     """
     lead = student.shape[:-1]
     check_pair(student, teacher)
@@ -76,7 +77,7 @@ def divergence_term(
     both = temperature, temperature if teacher_temperature is None else teacher_temperature
     tempered = [check_temperature(one, mask, lead) for one in both]
     if isinstance(teacher, SparseLogits):
-        _check_rest(rest, any(tempered), linear)
+        _check_rest(rest, any(tempered), linear, teacher.sampled)
         sides: tuple[Tensor, ...] = (student, teacher.ids, teacher.log_probs.detach())
         pair = _SPARSE[rest]
     else:
@@ -124,11 +125,16 @@ def check_temperature(temperature: Temperature, mask: Tensor | None, lead: torch
     return bool((counted != 1).any())
 
 
-def _check_rest(rest: Rest, tempered: bool, linear: bool) -> None:
+def _check_rest(rest: Rest, tempered: bool, linear: bool, sampled: bool) -> None:
     if rest not in _SPARSE:
         raise ValueError(f"rest must be one of {', '.join(_SPARSE)}, got {rest!r}")
     if rest == "drop" and not linear:
         raise ValueError("rest='drop' is for forward KL alone: elsewhere the target must sum to 1; take 'bucket'")
+    if sampled and not linear:
+        raise ValueError(
+            "classes that were drawn are right on average alone, for forward KL, which is linear in the target; take "
+            "the likeliest or all of them"
+        )
     if rest != "renormalise" and tempered:
         raise ValueError(
             f"rest={rest!r} with a sparse teacher needs temperature 1, since the tempered mass left over is unknown; "

@@ -5,16 +5,18 @@ from __future__ import annotations
 import abc
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 
 from limbeck.batch import Batch
+from limbeck.errors import LimbeckError
 from limbeck.losses.term import Term
 from limbeck.signals import Signals
 from limbeck.teachers.base import Teacher
+from limbeck.teachers.store.settings import Keep
 
 Positive = Annotated[float, Field(gt=0)]
 Weight = Annotated[float, Field(ge=0)]
@@ -27,11 +29,17 @@ class Needs:
 
     Args:
         logits: Whether it reads logits.
+        of_teacher: What of the teacher's logits it reads: ``"some"`` where the likeliest classes will do, ``"all"``
+            where it takes the probabilities of all of them, ``"scores"`` where it takes scores before any softmax,
+            which no store has.
+        labels: Whether it reads ``labels``, the class of a whole item.
         student_hidden: Names of the student's hidden states that it reads.
         teacher_hidden: Names of the teacher's hidden states that it reads.
     """
 
     logits: bool = False
+    of_teacher: Literal["some", "all", "scores"] = "some"
+    labels: bool = False
     student_hidden: tuple[str, ...] = ()
     teacher_hidden: tuple[str, ...] = ()
 
@@ -96,6 +104,24 @@ class Method(nn.Module, abc.ABC):
     @abc.abstractmethod
     def forward(self, student: Signals, teacher: Signals, batch: Batch) -> dict[str, Term]:
         """Named terms; each is a sum with its count."""
+
+    def check_stored(self, keep: Keep) -> None:
+        """Say early, before a teacher is asked or a step taken, that a store of it will not do.
+
+        Args:
+            keep: What the store has of its logits.
+
+        Raises:
+            LimbeckError: It keeps less than the method reads.
+        """
+        wanted = self.needs.of_teacher
+        if wanted == "scores":
+            told = "compares the teacher's scores themselves, and a store keeps probabilities; leave 'store' out"
+        elif wanted == "all" and keep != "full":
+            told = f"reads all classes of the teacher, and the store has {keep!r}; write it with --keep full"
+        else:
+            return
+        raise LimbeckError(f"method: {self.name!r} {told}")
 
     def connect(self, student: Signals, teacher: Signals) -> None:
         """Make what depends on the models' sizes, such as projections; called once, before training.

@@ -54,7 +54,7 @@ class DistributionAdaptiveClipping(Method):
         'Liu et al., "Multi-Granularity Semantic Revision for Large Language Model Distillation", 2024, '
         "arXiv 2407.10068"
     )
-    needs = Needs(logits=True)
+    needs = Needs(logits=True, of_teacher="all")
     members: Tensor
     begins: Tensor
 

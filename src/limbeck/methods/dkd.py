@@ -33,7 +33,7 @@ class DecoupledDistillation(Method):
 
     name = "dkd"
     reference = 'Zhao et al., "Decoupled Knowledge Distillation", CVPR 2022, arXiv 2203.08679'
-    needs = Needs(logits=True)
+    needs = Needs(logits=True, of_teacher="all", labels=True)
 
     def __init__(
         self,

@@ -52,7 +52,7 @@ class HardAugmentation(Method):
 
     name = "hard"
     reference = '"HARD: Hard Augmentations for Robust Distillation", 2023, arXiv 2305.14890'
-    needs = Needs(logits=True)
+    needs = Needs(logits=True, of_teacher="all")
     seen: Tensor
 
     def __init__(

@@ -38,7 +38,7 @@ class LogitRegression(Method):
         'Barkan et al., "Scalable Attentive Sentence-Pair Modeling via Distilled Sentence Embedding", AAAI 2020, '
         "arXiv 1908.05161"
     )
-    needs = Needs(logits=True)
+    needs = Needs(logits=True, of_teacher="scores")
     positionwise = True
 
     def __init__(self, *, weight: Annotated[float, Field(gt=0)] = 1.0) -> None:

@@ -68,7 +68,7 @@ class NormAndDirection(Method):
         super().__init__()
         self.sites = student, teacher
         self.classes, self.align, self.dropout = classes, align, dropout
-        self.needs = Needs(student_hidden=(student,), teacher_hidden=(teacher,))
+        self.needs = Needs(labels=True, student_hidden=(student,), teacher_hidden=(teacher,))
         self.weights = {"nd": weight}
         self.adapter: nn.Module = nn.Identity()
 

@@ -62,7 +62,7 @@ class ExitDistillation(Method):
         super().__init__()
         self.stages, self.eps, self.width, self.temperature = tuple(stages), eps, width, temperature
         self.final_eps = eps if final_eps is None else final_eps
-        self.needs = Needs(logits=True, student_hidden=self.stages)
+        self.needs = Needs(logits=True, of_teacher="all", labels=True, student_hidden=self.stages)
         self.weights = {"ofa/exits": exits, **({"ofa/final": final} if final else {})}
         self.branches = nn.ModuleList()
 

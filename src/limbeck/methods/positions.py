@@ -34,8 +34,7 @@ def counted_positions(site: str, said: Signals, batch: Batch) -> Bool[Tensor, "b
     hidden = said.hidden[site]
     if hidden.dim() != 3:
         return None
-    of_input = said.mask is None or "encoder" in site.split(".")
-    mask = batch.get("attention_mask") if of_input else said.mask
+    mask = batch.get("attention_mask") if of_input(site, said) else said.mask
     if mask is None:
         return None
     if mask.shape != hidden.shape[:2]:
@@ -43,3 +42,13 @@ def counted_positions(site: str, said: Signals, batch: Batch) -> Bool[Tensor, "b
             f"{site!r} gives {tuple(hidden.shape)}, which are not the {tuple(mask.shape)} positions that count"
         )
     return mask.bool()
+
+
+def of_input(site: str, said: Signals) -> bool:
+    """Whether a hidden state's positions are those of the input, and not those that are learnt.
+
+    Args:
+        site: Path of the module that gave it.
+        said: Has it.
+    """
+    return said.mask is None or "encoder" in site.split(".")

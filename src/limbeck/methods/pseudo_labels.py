@@ -38,7 +38,7 @@ class PseudoLabels(Method):
         'Borup, Phoo and Hariharan, "Distilling from Similar Tasks for Transfer Learning on a Budget", ICCV 2023, '
         "arXiv 2304.12314"
     )
-    needs = Needs(logits=True)
+    needs = Needs(logits=True, labels=True)
 
     def __init__(self, *, weight: Annotated[float, Field(gt=0)] = 1.0) -> None:
         super().__init__()

@@ -43,7 +43,7 @@ class SinkhornDistillation(Method):
 
     name = "sinkhorn"
     reference = 'Cui et al., "Sinkhorn Distance Minimization for Knowledge Distillation", COLING 2024, arXiv 2402.17110'
-    needs = Needs(logits=True)
+    needs = Needs(logits=True, of_teacher="all")
 
     def __init__(
         self,

@@ -33,7 +33,7 @@ class SoftLabels(Method):
 
     name = "soft-labels"
     reference = 'Zhang et al., "mixup: Beyond Empirical Risk Minimization", ICLR 2018, arXiv 1710.09412'
-    needs = Needs(logits=True)
+    needs = Needs(logits=True, labels=True)
 
     def __init__(self, *, weight: Annotated[float, Field(gt=0)] = 1.0) -> None:
         super().__init__()

@@ -48,7 +48,9 @@ class StandardisedLogits(Method):
         self.method = make_method(method)
         if not self.method.needs.logits:
             raise LimbeckError(f"method standardised: {method.get('name')!r} reads no logits")
-        self.needs, self.weights = self.method.needs, dict(self.method.weights)
+        # Free of an offset, by which scores and log-probabilities differ.
+        self.needs = replace(self.method.needs, of_teacher="all")
+        self.weights = dict(self.method.weights)
 
     def connect(self, student: Signals, teacher: Signals) -> None:
         """Let the method make what depends on sizes."""

@@ -52,7 +52,7 @@ class SwingDistillation(Method):
 
     name = "swing"
     reference = '"Swing Distillation: A Privacy-Preserving Knowledge Distillation Framework", 2022, arXiv 2212.08349'
-    needs = Needs(logits=True)
+    needs = Needs(logits=True, of_teacher="all")
     private: Tensor
 
     def __init__(

@@ -13,7 +13,9 @@ from limbeck.batch import Batch
 from limbeck.losses.taid import taid_divergence, taid_update
 from limbeck.losses.term import Term
 from limbeck.methods.base import Method, Needs
+from limbeck.methods.stored import check_sparse
 from limbeck.signals import Signals, SparseLogits
+from limbeck.teachers.store.settings import Keep
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -78,6 +80,11 @@ class TemporallyAdaptiveDistillation(Method):
         if self.training:
             self.seen += torch.stack([term.total.detach(), term.count]).to(self.seen)
         return {"taid": term}
+
+    def check_stored(self, keep: Keep) -> None:
+        """Say early that classes which were drawn will not do."""
+        super().check_stored(keep)
+        check_sparse(self.name, keep, taid_divergence)
 
     def begin_step(self, progress: float) -> None:
         """Move ``t`` by the loss of the step that has been."""

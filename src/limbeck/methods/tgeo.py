@@ -62,7 +62,7 @@ class TrilateralFusion(Method):
         '"Less or More From Teacher: Exploiting Trilateral Geometry For Knowledge Distillation", ICLR 2024, '
         "arXiv 2312.15112"
     )
-    needs = Needs(logits=True)
+    needs = Needs(logits=True, of_teacher="all", labels=True)
     seen: Tensor
     progress: Tensor
 

@@ -141,6 +141,5 @@ def _union(sparse: Sequence[SparseLogits], weights: Tensor) -> SparseLogits:
     merged = torch.zeros_like(ids).scatter(-1, slot, ids)
     merged = merged.masked_fill((merged == nothing) | greatest.isneginf(), 0)
     used = int((slot.masked_fill(ids == nothing, -1).amax() + 1).clamp(min=1)) if ids.numel() else ids.shape[-1]
-    return SparseLogits(
-        merged[..., :used], (summed.log() + shift).masked_fill(greatest.isneginf(), -torch.inf)[..., :used]
-    )
+    mixed = (summed.log() + shift).masked_fill(greatest.isneginf(), -torch.inf)[..., :used]
+    return SparseLogits(merged[..., :used], mixed, sampled=any(one.sampled for one in sparse))

@@ -44,6 +44,17 @@ def counted(batch: Batch, logits: Tensor | LinearLogits) -> Bool[Tensor, "*posit
     return torch.ones(logits.shape[0], dtype=torch.bool, device=device)
 
 
+def attended(batch: Batch) -> Bool[Tensor, "b tokens"]:
+    """Where the input has a token.
+
+    Raises:
+        LimbeckError: The batch does not say.
+    """
+    if not isinstance(mask := batch.get("attention_mask"), Tensor):
+        raise LimbeckError("the batch has no 'attention_mask', by which hidden states are kept a token")
+    return mask.bool()
+
+
 def counted_lengths(mask: Bool[Tensor, "*positions"]) -> Int[Tensor, " b"]:
     """How many positions of each row count, on the CPU."""
     return mask.long().cpu() if mask.dim() == 1 else mask.flatten(1).sum(1).cpu()

@@ -15,10 +15,11 @@ from limbeck.batch import Batch
 from limbeck.errors import LimbeckError, near_matches
 from limbeck.files import sha256_of
 from limbeck.signals import Signals, SparseLogits
-from limbeck.teachers.store.batches import counted_lengths, rows_of
+from limbeck.teachers.store.batches import attended, counted_lengths, rows_of
 from limbeck.teachers.store.fingerprints import Tokenizer, template_fingerprint, tokenizer_fingerprint
 from limbeck.teachers.store.manifest import read_manifest, read_shard, refuse_difference
 from limbeck.teachers.store.seen import row_hashes
+from limbeck.teachers.store.settings import Per
 
 _SIGNED = {torch.uint16: (torch.int16, 0xFFFF)}
 
@@ -131,30 +132,35 @@ class StoredTeacher:
         if self.check_rows:
             self.check_batch(batch)
         lengths = counted_lengths(mask)
+        by_token = "token" in (self._per(name) for name in self.hidden)
+        tokens = attended(batch).cpu() if by_token else torch.zeros(len(rows), 0, dtype=torch.bool)
+        widths = counted_lengths(tokens)
         shards, inside = self._index.shard[found], self._index.place[found]
-        places = lengths.cumsum(0) - lengths  # where each row's positions begin among those of the batch
+        # Where each row's positions begin among those of the batch, and its tokens.
+        places, begins = lengths.cumsum(0) - lengths, widths.cumsum(0) - widths
         parts = []
         for number in shards.unique().tolist():
             here = (shards == number).nonzero().squeeze(-1)
             part = self._read(number, inside[here])
-            if (wrong := part.lengths != lengths[here]).any():
+            if (wrong := (part.lengths != lengths[here]) | (part.widths != widths[here])).any():
                 row = int(rows[here][wrong][0])
                 raise LimbeckError(f"{self.folder}: row {row} has other counted positions than the teacher saw")
-            parts.append((ranges(places[here], lengths[here]), here, part))
+            at = {"position": ranges(places[here], lengths[here]), "token": ranges(begins[here], widths[here])}
+            parts.append(({**at, "row": here}, part))
         logits: Tensor | SparseLogits
         if self.description.keep == "full":
-            logits = _spread([(at, part.log_probs) for at, _, part in parts], mask, 0.0).to(device)
+            logits = _spread([(at["position"], part.log_probs) for at, part in parts], mask, 0.0).to(device)
         else:
-            width = max([1, *(part.log_probs.shape[-1] for *_, part in parts)])
-            ids = _spread([(at, part.ids) for at, _, part in parts], mask, 0, width)
-            log_probs = _spread([(at, part.log_probs) for at, _, part in parts], mask, -torch.inf, width)
-            logits = SparseLogits(ids, log_probs).to(device)
+            width = max([1, *(part.log_probs.shape[-1] for _, part in parts)])
+            ids = _spread([(at["position"], part.ids) for at, part in parts], mask, 0, width)
+            log_probs = _spread([(at["position"], part.log_probs) for at, part in parts], mask, -torch.inf, width)
+            logits = SparseLogits(ids, log_probs, sampled=self.description.keep == "sample").to(device)
+        where = {"position": mask, "token": tokens, "row": torch.ones(len(rows), dtype=torch.bool)}
         hidden = {}
         for name in self.hidden:
-            per = self.description.settings["hidden"][name]
-            values = [(at if per == "position" else here, part.hidden[name]) for at, here, part in parts]
-            where = mask if per == "position" else torch.ones(len(rows), dtype=torch.bool)
-            hidden[name] = _spread(values, where, 0.0).to(device)
+            per = self._per(name)
+            values = [(at[per], part.hidden[name]) for at, part in parts]
+            hidden[name] = _spread(values, where[per], 0.0).to(device)
         return Signals(logits=logits, hidden=hidden, mask=batch.get("mask"))
 
     def check_batch(self, batch: Batch) -> None:
@@ -171,6 +177,10 @@ class StoredTeacher:
         if changed.any():
             row = int(rows[changed][0])
             raise LimbeckError(f"{self.folder}: row {row} of the data is not what the teacher saw; it has changed")
+
+    def _per(self, name: str) -> Per:
+        per: Per = self.description.settings["hidden"][name]
+        return per
 
     def _mask(self, batch: Batch, rows: int) -> Tensor:
         if self.description.counted == "row":
@@ -207,13 +217,13 @@ class StoredTeacher:
         if self.description.keep in ("full", "sample"):
             # They have all the mass; what rounding took away is no class that was left out.
             log_probs = log_probs.log_softmax(-1)
-        hidden = {
-            name: shard[f"hidden.{name}"][
-                at if self.description.settings["hidden"][name] == "position" else places
-            ].float()
-            for name in self.hidden
-        }
-        return _Rows(lengths, torch.empty(0, 0, dtype=torch.long) if ids is None else ids, log_probs, hidden)
+        widths = torch.zeros_like(lengths)
+        lines = {"position": at, "row": places}
+        if "token" in (self._per(name) for name in self.hidden):
+            widths = shard["tokens"][places + 1] - shard["tokens"][places]
+            lines["token"] = ranges(shard["tokens"][places], widths)
+        hidden = {name: shard[f"hidden.{name}"][lines[self._per(name)]].float() for name in self.hidden}
+        return _Rows(lengths, widths, torch.empty(0, 0, dtype=torch.long) if ids is None else ids, log_probs, hidden)
 
     @cached_property
     def _index(self) -> _Index:
@@ -222,9 +232,10 @@ class StoredTeacher:
 
 @dataclass(frozen=True)
 class _Rows:
-    """What was read of some rows of one shard: a line a counted position."""
+    """What was read of some rows of one shard: a line a counted position, a token or a row."""
 
     lengths: Tensor
+    widths: Tensor
     ids: Tensor
     log_probs: Tensor
     hidden: dict[str, Tensor]

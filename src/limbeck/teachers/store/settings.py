@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from limbeck.settings import Settings
 
 Keep = Literal["top-k", "nucleus", "sample", "full"]
-Per = Literal["position", "row"]
+Per = Literal["position", "token", "row"]
 Positive = Annotated[int, Field(gt=0)]
 
 _BELONGS = {"k": ("top-k", "nucleus"), "p": ("nucleus",), "draws": ("sample",), "proposal": ("sample",)}
@@ -32,7 +32,8 @@ class StoreSettings(Settings):
         seed: Of the draws, which depend on it and on the row alone.
         dtype: Of the log-probabilities.
         hidden: Hidden states to keep (in fp16): names as in the teacher's signals, and whether one is kept a counted
-            ``"position"`` (``(batch, tokens, width)``) or a ``"row"`` (one shape for all rows).
+            ``"position"`` or a ``"token"`` of the input, where ``attention_mask`` is true (both of
+            ``(batch, tokens, width)``), or a ``"row"`` (one shape for all rows).
         seen: Keys of the batch whose content decides whether a row is still what the teacher saw. By default those of
             ``input_ids``, ``position_ids``, ``targets`` and ``labels`` that there are, or every tensor where there are
             no ``input_ids``.

@@ -16,7 +16,7 @@ from limbeck.batch import Batch
 from limbeck.errors import LimbeckError, near_matches
 from limbeck.files import sync, write_tensors
 from limbeck.signals import LinearLogits, Signals
-from limbeck.teachers.store.batches import counted, counted_lengths, rows_of
+from limbeck.teachers.store.batches import attended, counted, counted_lengths, rows_of
 from limbeck.teachers.store.kept import kept_where
 from limbeck.teachers.store.manifest import (
     MANIFEST,
@@ -159,10 +159,13 @@ class StoreWriter:
         }
         if kept.ids is not None:
             tensors["ids"] = kept.ids
+        where = {"position": mask, "row": fresh.to(mask.device)}
+        if "token" in self.settings.hidden.values():
+            tokens = attended(batch).to(mask.device) & where["row"].unsqueeze(1)
+            where["token"], tensors["tokens"] = tokens, counted_lengths(tokens)[fresh]
         for name, per in self.settings.hidden.items():
             value = signals.hidden[name].detach()
-            chosen = value[mask] if per == "position" else value[fresh.to(value.device)]
-            tensors[f"hidden.{name}"] = chosen.to("cpu", torch.float16)
+            tensors[f"hidden.{name}"] = value[where[per].to(value.device)].to("cpu", torch.float16)
         self._hold(tensors, description)
 
     def finish(self) -> Manifest | None:
@@ -231,13 +234,16 @@ class StoreWriter:
         unit = "position" if "mask" in batch else "row"
         keep = self.settings.keep
         shapes = {
-            name: list(signals.hidden[name].shape[2 if per == "position" else 1 :])
+            name: list(signals.hidden[name].shape[1 if per == "row" else 2 :])
             for name, per in self.settings.hidden.items()
         }
         for name, per in self.settings.hidden.items():
-            if per == "position" and signals.hidden[name].shape[:2] != logits.shape[:2]:
-                told = f"got {tuple(signals.hidden[name].shape)}, expected {tuple(logits.shape[:2])} first"
-                raise LimbeckError(f"hidden {name!r} is not kept a position: {told}")
+            if per == "row":
+                continue
+            lead = tuple(logits.shape[:-1] if per == "position" else attended(batch).shape)
+            if len(lead) != 2 or signals.hidden[name].shape[:2] != lead:
+                told = f"got {tuple(signals.hidden[name].shape)}, expected {lead} first"
+                raise LimbeckError(f"hidden {name!r} is not kept a {per}: {told}")
         values: dict[str, Any] = {
             **self.known,
             "keep": keep if keep != "auto" else "full" if unit == "row" else "top-k",
@@ -268,7 +274,7 @@ class StoreWriter:
             return
         assert self.part.description is not None
         tensors = {name: torch.cat([one[name] for one in self.held]) for name in self.held[0]}
-        for name in ("positions", "entries"):
+        for name in {"positions", "entries", "tokens"} & tensors.keys():
             tensors[name] = torch.nn.functional.pad(tensors[name].cumsum(0), (1, 0))
         if self.part.description.keep in ("full", "top-k"):
             # As many everywhere: what the description says is enough.
