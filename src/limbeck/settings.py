@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -10,6 +10,20 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ModelWrapValidatorHandler, ValidationError, model_validator
 
 from limbeck.errors import LimbeckError, near_matches
+
+
+class _Loader(yaml.SafeLoader):
+    """Refuses a mapping that has a key twice, of which YAML's own loader takes the last without a word."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        """As the loader's own."""
+        known: list[Any] = []
+        for key, _ in node.value:
+            name = self.construct_object(key, deep=True)
+            if name in known:
+                raise yaml.MarkedYAMLError(problem=f"the key {name!r} is there twice", problem_mark=key.start_mark)
+            known.append(name)
+        return super().construct_mapping(node, deep)
 
 
 class Settings(BaseModel):
@@ -66,7 +80,7 @@ class Settings(BaseModel):
             LimbeckError: The file cannot be read, is not a mapping, or holds a wrong key or value.
         """
         try:
-            values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+            values = yaml.load(Path(path).read_text(encoding="utf-8"), _Loader)
         except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
             raise LimbeckError(f"{path}: {' '.join(str(error).split())}") from None
         if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
@@ -104,7 +118,7 @@ def _change(values: dict[str, Any], change: str) -> None:
     if not equals or not key:
         raise LimbeckError(f"{change!r} is not expected here: changes are written key=value, as recipe.plan.lr=0.001")
     try:
-        value = yaml.safe_load(text)
+        value = yaml.load(text, _Loader)
     except yaml.YAMLError as error:
         raise LimbeckError(f"{key}: {text!r} is no YAML ({' '.join(str(error).split())})") from None
     *outer, last = key.split(".")

@@ -59,6 +59,15 @@ def _another_teacher(folder: Path) -> None:
     save(bert(), folder / "teacher")
 
 
+def _a_plan_twice(folder: Path) -> None:
+    config = folder / "config.yaml"
+    config.write_text(config.read_text(encoding="utf-8") + "\nplan: {lr: 1.0}\n", encoding="utf-8")
+
+
+def _half_a_gguf(folder: Path) -> None:
+    (folder / "half.gguf").write_bytes(b"GGUF\x03\x00\x00\x00")
+
+
 def _nothing(folder: Path) -> None:
     del folder
 
@@ -91,6 +100,8 @@ def _nothing(folder: Path) -> None:
         (_nothing, ["method=embedding"], "method: 'embedding' compares sentence vectors"),
         (_nothing, ["store=nowhere"], "nowhere"),
         (_nothing, ["sampling={share: 2}"], "share"),
+        (_a_plan_twice, [], "config.yaml: the key 'plan' is there twice in"),
+        (_half_a_gguf, ["teacher=half.gguf"], "half.gguf: cannot be loaded"),
         (_another_teacher, [], "sees the tokens that it shall predict"),
     ],
 )
@@ -127,6 +138,26 @@ def test_what_lay_in_a_folder_is_not_forgotten(tmp_path: Path, capsys: pytest.Ca
     assert execute(["distill", str(own), "--out", str(tmp_path / "own")]) == 2
     assert "is not empty" in capsys.readouterr().err
     assert own.exists()
+
+
+def test_a_folder_without_a_tokenizer_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`transformers` makes a tokenizer for BERT that knows no words."""
+    config = project(tmp_path, "sequence-classification")
+    for path in (tmp_path / "teacher").glob("*token*"):
+        path.unlink()
+    assert execute(["validate", str(config)]) == 2
+    assert "teacher: has no tokenizer (none of " in capsys.readouterr().err
+
+
+def test_a_run_below_a_file_is_a_mistake(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").write_text("")
+    assert execute(["distill", str(project(tmp_path)), "--out", str(tmp_path / "file" / "run")]) == 2
+    assert "lies below a file" in capsys.readouterr().err
+
+
+def test_validate_knows_a_store_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert execute(["validate", str(project(tmp_path)), "store=nowhere"]) == 2
+    assert "nowhere" in capsys.readouterr().err
 
 
 def test_a_loss_that_is_no_number_keeps_the_last_checkpoint(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

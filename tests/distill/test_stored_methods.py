@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from limbeck.errors import LimbeckError
 from limbeck.losses.divergence import forward_kl, reverse_kl
 from limbeck.methods.find import make_method
 from limbeck.signals import SparseLogits
-from limbeck.teachers.store.settings import Keep, StoreSettings
+from limbeck.teachers.store.settings import Keep
 from tests.distill.toys import project
 
 
@@ -115,3 +116,13 @@ def test_drawn_classes_are_for_forward_kl_alone() -> None:
 def test_a_temperature_among_the_options_is_refused() -> None:
     with pytest.raises(LimbeckError, match="'temperature' is a setting of the method, not one of 'options'"):
         make_method({"name": "logits", "options": {"temperature": 4.0}})
+
+
+def test_a_store_knows_its_teacher_by_its_settings_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = project(tmp_path)
+    assert execute(["cache", str(path), "--out", str(tmp_path / "store")]) == 0
+    written = tmp_path / "teacher" / "config.json"
+    settings = json.loads(written.read_text(encoding="utf-8"))
+    written.write_text(json.dumps({**settings, "rms_norm_eps": 0.5}), encoding="utf-8")
+    assert execute(["distill", str(path), "store=store", "--out", str(tmp_path / "run")]) == 2
+    assert "teacher_fingerprint" in capsys.readouterr().err

@@ -54,6 +54,16 @@ def test_a_batch_with_one_new_text_is_asked_about() -> None:
     assert live.asked == [[0, 1], [1, 2]]
 
 
+@pytest.mark.parametrize("other", [[1, 4, 3], [1, 4], [1, 4, 2, 2]])
+def test_a_number_that_stands_for_another_text_is_refused(other: list[int]) -> None:
+    remembering = RememberingTeacher(Live())
+    remembering(batch(0, 1))
+    real = torch.ones(1, len(other))
+    given = {**batch(0), "input_ids": torch.tensor([other]), "attention_mask": real.long(), "mask": real.bool()}
+    with pytest.raises(LimbeckError, match="a number stands for another text than before"):
+        remembering(given)
+
+
 @pytest.mark.parametrize(
     "signals",
     [

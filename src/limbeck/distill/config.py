@@ -164,7 +164,8 @@ class DistillConfig(Settings):
     Args:
         task: What the models do.
         teacher: A folder or hub name of a model that `transformers` loads.
-        store: A folder of stored teacher outputs that `limbeck cache` wrote; the teacher itself is then not loaded.
+        store: A folder of stored teacher outputs that `limbeck cache` wrote; the teacher is then never run, and loaded
+            only to see that the store is its own, and for a student that is made of it.
         student: Where the student comes from; a plain string is a folder or hub name.
         tokenizer: A folder or hub name; by default the teacher's.
         processor: image-classification: a folder or hub name of an image processor; by default the teacher's.
@@ -264,7 +265,10 @@ class DistillConfig(Settings):
 
         def model(name: str | None) -> str | None:
             # A hub name looks like a relative path; what lies beside the configuration is meant first.
-            return str(base / name) if name is not None and (base / name).is_dir() else name
+            if name is None:
+                return None
+            place = base / Path(name).expanduser()
+            return str(place) if place.is_dir() or (place.suffix == ".gguf" and place.is_file()) else name
 
         data = self.data
         placed: dict[str, Any] = {"train": file(data.train), "val": file(data.val), "test": file(data.test)}

@@ -6,6 +6,7 @@ import copy
 import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
@@ -40,6 +41,11 @@ def load_tokenizer(name: str) -> Any:
         LimbeckError: There is none of that name, it is not a fast one, or it has nothing to fill a batch up with.
     """
     tokenizer = load_pretrained(transformers.AutoTokenizer, name)
+    # For a folder without one, `transformers` makes one that knows no words.
+    files = {"tokenizer.json", *type(tokenizer).vocab_files_names.values()}
+    if Path(name).is_dir() and not any((Path(name) / file).exists() for file in files):
+        told = f"has no tokenizer (none of {', '.join(sorted(files))})"
+        raise LimbeckError(f"{name}: {told}; name another folder with 'tokenizer'")
     if not tokenizer.is_fast:
         raise LimbeckError(f"{name}: its tokenizer has no fast version, which is needed to know words and offsets")
     if tokenizer.pad_token_id is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,7 @@ from transformers import PreTrainedModel
 
 from limbeck.batch import Batch
 from limbeck.distill.batches import ExampleLoader
+from limbeck.distill.checks import check_method
 from limbeck.distill.config import DistillConfig
 from limbeck.distill.images import networks_of
 from limbeck.distill.lengths import check_lengths
@@ -27,7 +29,7 @@ from limbeck.distill.models import (
 from limbeck.distill.packs import check_packs
 from limbeck.distill.sampling import StudentSampler
 from limbeck.distill.splits import Splits, read_splits
-from limbeck.distill.task import EMBEDDING, DistillTask, live_teacher, model_inputs
+from limbeck.distill.task import DistillTask, live_teacher, model_inputs
 from limbeck.errors import LimbeckError
 from limbeck.methods.base import Method
 from limbeck.methods.find import make_method
@@ -65,7 +67,7 @@ def prepare(config: DistillConfig) -> Ready:
     """
     method = None if config.method is None else make_method(config.method)
     if method is not None:
-        _check_method(method, config)
+        check_method(method, config)
     own_tokenizers = method is not None and method.own_tokenizers
     splits = read_splits(config, own_tokenizers=own_tokenizers)
     set_seed(config.plan.seed)
@@ -152,7 +154,8 @@ def try_out(student: PreTrainedModel, config: DistillConfig, split: ExampleLoade
     was_training = student.training
     with torch.no_grad():
         with_changes_told(config.student, lambda: student.eval()(**model_inputs(student, config.task, batch)))
-    with_changes_told(config.student, student.config.to_json_string)  # as it will be saved
+    with tempfile.TemporaryDirectory() as folder:  # as it will be saved, when all is done
+        with_changes_told(config.student, lambda: student.config.save_pretrained(folder))
     student.train(was_training)
 
 
@@ -164,23 +167,3 @@ def connect(task: DistillTask, split: ExampleLoader) -> None:
     with torch.no_grad():
         task.method.connect(task.eval().speak(batch), task.teacher(batch))
     task.train()
-
-
-def _check_method(method: Method, config: DistillConfig) -> None:
-    """Say early what would only be missed in the midst."""
-    if method.own_tokenizers and (config.task != "causal-lm" or config.store or config.sampling or config.data.pack):
-        raise LimbeckError(
-            f"method: {method.name!r} is for causal-lm with a live teacher, without packing and sampling"
-        )
-    if isinstance(config.chunk, int) and not method.positionwise:
-        raise LimbeckError(f"chunk: {method.name!r} does not judge each position by itself; set it to auto or null")
-    if method.needs.labels and config.task not in ("sequence-classification", "image-classification"):
-        raise LimbeckError(
-            f"method: {method.name!r} reads the class of a whole text or picture, and the task {config.task!r} has none"
-        )
-    vectors = method.needs.student_hidden == (EMBEDDING,)
-    if config.compile and method.needs.teacher_hidden and not vectors:
-        raise LimbeckError(f"compile: {method.name!r} looks into the models, which makes each step compile anew")
-    if (config.task == EMBEDDING) != vectors:
-        wanted = "compares sentence vectors" if vectors else "compares logits or hidden states"
-        raise LimbeckError(f"method: {method.name!r} {wanted}; the task {config.task!r} needs another")

@@ -68,7 +68,7 @@ def _seconds_of_step(ready: Ready, device: str) -> float:
     seconds = []
     for number, batch in enumerate(ready.splits.train.loader(seed=ready.config.plan.seed)):
         start = time.perf_counter()
-        terms = task(on_device(batch, accelerator))
+        terms = task(task.draw(on_device(batch, accelerator)))
         torch.stack(
             [task.weights[name] * term.mean() for name, term in terms.items() if name in task.weights]
         ).sum().backward()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from limbeck.distill.checks import check_method
 from limbeck.distill.config import DistillConfig
 from limbeck.distill.splits import read_splits
 from limbeck.errors import LimbeckError
@@ -11,7 +12,7 @@ from limbeck.methods.find import make_method
 
 
 def validated(config: DistillConfig) -> list[str]:
-    """Check method, files, columns, classes and lengths.
+    """Check method, store, files, columns, classes and lengths.
 
     Args:
         config: What was asked for.
@@ -23,6 +24,8 @@ def validated(config: DistillConfig) -> list[str]:
         LimbeckError: Something is not possible; the message says what.
     """
     method = None if config.method is None else make_method(config.method)
+    if method is not None:
+        check_method(method, config)
     for name in (config.teacher, config.student.name):
         if name is not None and name.startswith(("/", "./", "../", "~")) and not Path(name).exists():
             raise LimbeckError(f"no such folder: {name}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,6 @@ def load_pretrained(loader: Any, name: str, **how: Any) -> Any:
     except (TypeError, AttributeError, StrictDataclassError) as error:  # not an object, or a value of another type
         told = f"a file of JSON in it is not what it should be: {' '.join(str(error).split())[:300]}"
         raise LimbeckError(f"{name}: cannot be loaded: {told}") from None
-    except (OSError, ValueError, ImportError, KeyError, RuntimeError) as error:
+    except (OSError, ValueError, ImportError, KeyError, RuntimeError, struct.error) as error:
         reason = " ".join(str(error).split())
         raise LimbeckError(f"{name}: cannot be loaded: {reason[:300]}") from None

@@ -103,7 +103,7 @@ def smaller_config(config: Any, kept: Sequence[int], changes: Mapping[str, Any])
     """The teacher's configuration with fewer layers, and with changes.
 
     Raises:
-        LimbeckError: A change names no setting.
+        LimbeckError: A change names no setting, or the layers again.
     """
     made = copy.deepcopy(config)
     for name in DEPTHS:
@@ -112,6 +112,10 @@ def smaller_config(config: Any, kept: Sequence[int], changes: Mapping[str, Any])
     if getattr(made, "layer_types", None):
         made.layer_types = [made.layer_types[number] for number in kept]
     apply_changes(made, changes)
+    for name in DEPTHS:
+        if getattr(made, name, None) not in (None, len(kept)):
+            told = f"{name} is {getattr(made, name)}, and student.layers keeps {len(kept)}"
+            raise LimbeckError(f"student.config: {told}; leave one of the two out")
     return made
 
 
@@ -134,6 +138,9 @@ def apply_changes(config: Any, changes: Mapping[str, Any]) -> None:
         now = getattr(config, name, None)
         if now != value and (not isinstance(now, int) or now < 1):
             raise LimbeckError(f"student.config: {name} is {now!r}, expected a whole number of at least 1")
+    kinds, layers = getattr(config, "layer_types", None), getattr(config, "num_hidden_layers", None)
+    if kinds and layers is not None and layers < len(kinds) and "layer_types" not in changes:
+        config.layer_types = kinds[:layers]  # a model runs without, and cannot be saved
 
 
 def _in_teacher(name: str, kept: Sequence[int], teacher: PreTrainedModel) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
@@ -10,6 +11,8 @@ from limbeck.batch import Batch
 from limbeck.errors import LimbeckError
 from limbeck.signals import Signals
 from limbeck.teachers.base import Teacher
+
+_PADDING = -1
 
 
 class RememberingTeacher:
@@ -20,7 +23,7 @@ class RememberingTeacher:
 
     Args:
         teacher: Gives dense logits ``(batch, tokens, vocabulary)`` and nothing else. Batches have ``row``, a number for
-            each text, ``attention_mask``, and padding on the right; a text is the same each time.
+            each text, ``input_ids``, ``attention_mask``, and padding on the right.
 
     Example:
         >>> import torch
@@ -29,30 +32,37 @@ class RememberingTeacher:
         ...     asked.extend(batch["row"].tolist())
         ...     return Signals(torch.randn(*batch["attention_mask"].shape, 5))
         >>> remembering = RememberingTeacher(teacher)
-        >>> first = remembering({"row": torch.tensor([3, 7]), "attention_mask": torch.tensor([[1, 1, 0], [1, 1, 1]])})
-        >>> again = remembering({"row": torch.tensor([3]), "attention_mask": torch.tensor([[1, 1]])})
+        >>> ids, real = torch.tensor([[8, 9, 0], [8, 5, 6]]), torch.tensor([[1, 1, 0], [1, 1, 1]])
+        >>> first = remembering({"row": torch.tensor([3, 7]), "input_ids": ids, "attention_mask": real})
+        >>> short = {"input_ids": ids[:1, :2], "attention_mask": real[:1, :2]}
+        >>> again = remembering({"row": torch.tensor([3]), **short})
         >>> asked, bool((again.logits[0] == first.logits[0, :2]).all())
         ([3, 7], True)
     """
 
     def __init__(self, teacher: Teacher) -> None:
         self.teacher = teacher
-        self.said: dict[int, Tensor] = {}
+        self.said: dict[int, tuple[Tensor, Tensor]] = {}
 
     def __call__(self, batch: Batch) -> Signals:
         """What the teacher says of a batch; at padding, nothing of meaning.
 
         Raises:
-            LimbeckError: It gives no dense logits, or hidden states, too, which are not remembered.
+            LimbeckError: It gives no dense logits, or hidden states, too, which are not remembered; or a row is
+                another text than it was.
         """
-        rows = batch["row"].tolist()
+        rows, real = batch["row"].tolist(), batch["attention_mask"].bool()
+        ids = batch["input_ids"].masked_fill(~real, _PADDING)
         if any(row not in self.said for row in rows):
             signals = self.teacher(batch)
             if not isinstance(signals.logits, Tensor) or signals.hidden or signals.attention:
                 raise LimbeckError("teacher: one that is remembered must give dense logits, and nothing else")
-            lengths = batch["attention_mask"].sum(1).tolist()
-            for row, logits, length in zip(rows, signals.logits, lengths, strict=True):
-                self.said.setdefault(row, logits[:length].clone())
-        logits = pad_sequence([self.said[row] for row in rows], batch_first=True)
-        padding = batch["attention_mask"].shape[1] - logits.shape[1]
-        return Signals(F.pad(logits, (0, 0, 0, padding)), mask=batch.get("mask"))
+            for row, text, logits, length in zip(rows, ids, signals.logits, real.sum(1).tolist(), strict=True):
+                self.said.setdefault(row, (text[:length].clone(), logits[:length].clone()))
+        texts, said = zip(*(self.said[row] for row in rows), strict=True)
+        known = pad_sequence([*texts], batch_first=True, padding_value=_PADDING)
+        missing = ids.shape[1] - known.shape[1]
+        if missing < 0 or not torch.equal(F.pad(known, (0, missing), value=_PADDING), ids):
+            raise LimbeckError("row: a number stands for another text than before; a remembered teacher needs the same")
+        logits = F.pad(pad_sequence([*said], batch_first=True), (0, 0, 0, missing))
+        return Signals(logits, mask=batch.get("mask"))

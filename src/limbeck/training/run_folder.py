@@ -48,7 +48,10 @@ class RunFolder:
                 f"{self.path}: is not empty; resume the run that is in it (resume=True, or --resume), "
                 "choose another folder, or remove it"
             )
-        self.path.mkdir(parents=True, exist_ok=True)
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except NotADirectoryError:
+            raise LimbeckError(f"{self.path}: lies below a file; a run needs a folder") from None
 
     @property
     def log(self) -> Path:

@@ -15,6 +15,7 @@ from limbeck.teachers.live import LiveTeacher
 
 _WORDS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 _SAMPLE = 4096
+_NO_SETTINGS = ("_name_or_path", "architectures", "dtype", "torch_dtype", "transformers_version")
 
 
 class Tokenizer(Protocol):
@@ -31,7 +32,7 @@ class Tokenizer(Protocol):
 
 
 def teacher_fingerprint(teacher: nn.Module) -> str:
-    """Know a model by names, shapes, types and weights of its state.
+    """Know a model by names, shapes, types and weights of its state, and by the settings that its configuration has.
 
     It is cheap: of each tensor, the sum of its bits as integers (so that every weight has a part in it) and a few
     thousand weights spread over it are hashed. On a GPU only these leave the device.
@@ -56,6 +57,10 @@ def teacher_fingerprint(teacher: nn.Module) -> str:
         name = name.replace("_orig_mod.", "")  # by which torch.compile calls what it compiled
         digest.update(f"{name} {tuple(value.shape)} {value.dtype} {int(bits.sum(dtype=torch.int64))};".encode())
         digest.update(bits[:: max(1, bits.numel() // _SAMPLE)].cpu().numpy().tobytes())
+    config: Any = getattr(model, "config", None)
+    if hasattr(config, "to_dict"):
+        settings = {name: value for name, value in config.to_dict().items() if name not in _NO_SETTINGS}
+        digest.update(json.dumps(settings, sort_keys=True, default=str).encode())
     return digest.hexdigest()
 
 
