@@ -25,6 +25,7 @@ def test_queries_are_paraphrases_and_grades_say_what_is_shared() -> None:
     queries = CORPUS.queries(50, seed=1, related=3, others=4)
     assert queries.candidates.shape == queries.grades.shape == (50, 8)
     assert (queries.grades[:, 0] == 3).all()
+    assert (queries.grades[:, 1:] < 3).all()
     for asked, source in zip(queries.words.tolist(), queries.candidates[:, 0].tolist(), strict=True):
         assert {word % WORDS for word in asked if word} <= set(CORPUS.words[source])
     synonyms = queries.words[queries.words > 0] >= WORDS
@@ -34,16 +35,22 @@ def test_queries_are_paraphrases_and_grades_say_what_is_shared() -> None:
     for candidates, grades in zip(queries.candidates.tolist(), queries.grades.tolist(), strict=True):
         source = set(nouns[candidates[0]].tolist()) - {-1}
         for document, grade in list(zip(candidates, grades, strict=True))[1:]:
-            if document != candidates[0]:
-                shared = source & set(nouns[document].tolist())
-                alone = shared <= {nouns[document, 0]}
-                assert grade == (2 if len(shared) >= 2 else 0 if alone else 1)
+            shared = source & set(nouns[document].tolist())
+            alone = shared <= {nouns[document, 0]}
+            assert grade == (2 if len(shared) >= 2 else 0 if alone else 1)
 
 
 def test_some_labels_are_wrong_only_where_asked() -> None:
     first = [CORPUS.queries(400, seed=1, related=2, others=2, wrong=share).grades[:, 0] for share in (0.0, 0.2)]
     assert (first[0] == 3).all()
     assert 0.1 < (first[1] < 3).float().mean() < 0.3
+
+
+def test_no_document_is_twice_among_the_candidates_of_a_query() -> None:
+    for wrong in (0.0, 1.0):
+        queries = CORPUS.queries(60, seed=2, related=29, others=30, wrong=wrong)
+        assert all(len(set(row)) == 60 for row in queries.candidates.tolist())
+        assert bool((queries.grades.eq(3).sum(1) == (wrong == 0.0)).all())
 
 
 def scores() -> tuple[torch.Tensor, torch.Tensor]:

@@ -73,7 +73,8 @@ def frontier_kd(
     alone, whatever the teacher was asked by, and trained by cross-entropy on the answer for the same steps.
 
     Answers that cannot be read are counted apart, so that a gain of format is not taken for one of reckoning. The judge
-    knows no truth: it looks whether an answer is that of the short prompt. The paper was known from its abstract and
+    knows no truth: it looks whether an answer is that of the short prompt, which it so prefers by construction; nothing
+    is claimed of it. The paper was known from its abstract and
     reviews alone; the scale, the problems and the solver are ours, and students begin with random weights.
     """
     teacher = Solver()
@@ -191,5 +192,4 @@ def _claims(findings: Findings) -> None:
         ("they teach more than the original labels", "steps-label", "original", ACCURACY.name),
         ("the student of steps beats the teacher that is asked shortly", "steps", "teacher-direct", ACCURACY.name),
         ("steps help on longer problems", "steps", "steps-label", LONGER),
-        ("the judge prefers short answers to the student of steps", "teacher-direct", "steps", JUDGE.name),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -82,12 +83,18 @@ class Corpus:
     def queries(self, count: int, *, seed: int, related: int, others: int, wrong: float = 0.0) -> Queries:
         """Paraphrases of documents: some words left out, most replaced by their synonyms, in any order.
 
+        No document is twice among the candidates of a query.
+
         Args:
             count: How many.
             seed: Decides all.
             related: Candidates that share a noun with the document.
             others: Candidates drawn from all documents.
-            wrong: Share of queries where a related document is labelled in place of the right one.
+            wrong: Share of queries where a related document is labelled in place of the right one, which is then not
+                among the candidates.
+
+        Raises:
+            ValueError: There are too few documents.
         """
         random = np.random.default_rng([seed, count, self._scenes.split.stream])
         words, candidates, grades = [], [], []
@@ -97,8 +104,9 @@ class Corpus:
             words.append([kept[at] + (WORDS if random.random() < 0.7 else 0) for at in order])
             near, labelled = self._related(source, related + 1, random), source
             if random.random() < wrong:
-                labelled = near[-1]
-            row = np.array([labelled, *near[:related], *random.integers(0, self.count, others)])
+                labelled = near.pop()
+            row = np.array([labelled, *near[:related]])
+            row = np.append(row, random.choice(self._without([source, *row]), others, replace=False))
             candidates.append(row)
             grades.append(self.grade(source, row))
         return Queries(pad_ids(words, PAD)[0], torch.tensor(np.stack(candidates)), torch.tensor(np.stack(grades)))
@@ -122,8 +130,11 @@ class Corpus:
         return found
 
     def _related(self, source: int, count: int, random: np.random.Generator) -> list[int]:
-        """Documents with a noun of this one, drawn with replacement; any where it has none but its actor."""
-        nouns = [noun for noun in self._nouns[source, 1:].tolist() if noun >= 0]
-        pools = [self._with_noun[noun] for noun in nouns] or [list(range(self.count))]
-        drawn = (pools[random.integers(len(pools))] for _ in range(count))
-        return [pool[random.integers(len(pool))] for pool in drawn]
+        """Different documents with a noun of this one, and any others where too few have one."""
+        nouns = {noun for noun in self._nouns[source, 1:].tolist() if noun >= 0}
+        alike = sorted({document for noun in nouns for document in self._with_noun[noun]} - {source})
+        drawn = random.permutation(np.array(alike, dtype=np.int64))[:count].tolist()
+        return drawn + random.choice(self._without([source, *drawn]), count - len(drawn), replace=False).tolist()
+
+    def _without(self, documents: Sequence[int]) -> Ints:
+        return np.delete(np.arange(self.count), documents)

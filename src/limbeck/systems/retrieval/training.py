@@ -58,6 +58,7 @@ def cross_teacher(lab: Lab, corpus: Corpus, number: int, shown: int) -> nn.Modul
         "queries": shown,
         "number": number,
         "wrong": WRONG,
+        "candidates": "each once",
         "plan": plan.model_dump(mode="json"),
     }
 
