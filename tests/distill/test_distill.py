@@ -142,9 +142,10 @@ class Stop(Callback):
     [
         ("method={name: taid, alpha: 0.1}",),
         ("student.lora={rank: 2, dropout: 0.1}",),
-        ("sampling={policy: adaptive, share: 1.0, replay: 8, max_new_tokens: 4}", "plan.validate_every=2"),
+        ("sampling={policy: adaptive, share: 1.0, replay: 8, max_new_tokens: 4}", "plan.validate_every=1"),
+        ("sampling={share: 0.7, max_new_tokens: 4}",),
     ],
-    ids=["taid", "lora", "adaptive sampling"],
+    ids=["taid", "lora", "adaptive sampling", "sampling"],
 )
 def test_a_run_that_was_stopped_ends_as_one_that_was_not(
     tmp_path: Path, changes: tuple[str, ...], monkeypatch: pytest.MonkeyPatch

@@ -1,8 +1,9 @@
-"""Whether a method goes with the rest of what was asked for."""
+"""Whether what was asked for goes together."""
 
 from __future__ import annotations
 
 from limbeck.distill.config import DistillConfig
+from limbeck.distill.splits import Splits
 from limbeck.distill.task import EMBEDDING
 from limbeck.errors import LimbeckError
 from limbeck.methods.base import Method
@@ -38,3 +39,20 @@ def check_method(method: Method, config: DistillConfig) -> None:
         from limbeck.teachers.store.manifest import read_manifest
 
         method.check_stored(read_manifest(config.store).description.keep)
+
+
+def check_prompts(config: DistillConfig, splits: Splits) -> None:
+    """Refuse rows that a student could not go on with, where it shall write some batches itself.
+
+    Args:
+        config: What was asked for.
+        splits: What is learnt from.
+
+    Raises:
+        LimbeckError: There is one; it is named.
+    """
+    if config.sampling is None:
+        return
+    for row, example in zip(splits.rows["train"], splits.train.texts(), strict=True):
+        if not example.prompt:
+            raise LimbeckError(f"{row.where}: no prompt to go on with; 'sampling' needs rows of prompt and completion")

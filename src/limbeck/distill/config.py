@@ -148,7 +148,7 @@ class Sampling(Settings):
         share: The share of batches that the student writes; where adaptive, the highest.
         max_new_tokens: Of a sample.
         temperature: Of the sampling.
-        replay: Adaptive: batches of samples that are kept for reuse.
+        replay: Adaptive: samples that are kept for reuse.
     """
 
     policy: Literal["on-policy", "adaptive"] = "on-policy"
@@ -172,7 +172,8 @@ class DistillConfig(Settings):
         data: What is learnt from.
         method: ``name`` and its own settings (:mod:`limbeck.methods`); null learns from the labels alone, which needs
             ``cross_entropy`` and asks no teacher: the baseline, or how a teacher is fine-tuned.
-        cross_entropy: Weight of the cross-entropy against the data's own labels; 0 leaves it out.
+        cross_entropy: Weight of the cross-entropy against the data's own labels, which batches that the student writes
+            do not have; 0 leaves it out.
         sampling: Train on the student's own samples.
         chunk: causal-lm: positions whose logits over the vocabulary, the student's and the teacher's, are there at a
             time; ``auto`` chooses how many, where method and models allow it, and null holds those of a whole batch.

@@ -11,7 +11,7 @@ from transformers import PreTrainedModel
 
 from limbeck.batch import Batch
 from limbeck.distill.batches import ExampleLoader
-from limbeck.distill.checks import check_method
+from limbeck.distill.checks import check_method, check_prompts
 from limbeck.distill.config import DistillConfig
 from limbeck.distill.images import networks_of
 from limbeck.distill.lengths import check_lengths
@@ -70,6 +70,7 @@ def prepare(config: DistillConfig) -> Ready:
         check_method(method, config)
     own_tokenizers = method is not None and method.own_tokenizers
     splits = read_splits(config, own_tokenizers=own_tokenizers)
+    check_prompts(config, splits)
     set_seed(config.plan.seed)
     # Also where a store stands for it: the store must be this teacher's, and the student may be made from it.
     teacher = None if method is None else load_teacher(config, splits)

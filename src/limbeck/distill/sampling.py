@@ -16,6 +16,9 @@ from limbeck.errors import LimbeckError
 from limbeck.models.generation import continuations, ended
 from limbeck.training.callbacks import Callback, Progress
 
+WRITTEN = "written"
+"""A column of batches whose words are the student's own: a teacher may judge them, and they are no labels."""
+
 
 class StudentSampler(nn.Module):
     """Replaces a share of the batches by the student's own completions of their prompts.
@@ -29,6 +32,9 @@ class StudentSampler(nn.Module):
         Agarwal et al., "On-Policy Distillation of Language Models", ICLR 2024, arXiv 2306.13649; for the adaptive share
         and the replay Ko et al., "DistiLLM", ICML 2024, arXiv 2402.03898.
     """
+
+    labelled = False
+    """Whether what is written is right, and cross-entropy learns from it as from the data's own words."""
 
     share: Tensor
     fresh: Tensor
@@ -53,7 +59,7 @@ class StudentSampler(nn.Module):
         self.register_buffer("written", torch.tensor(0))
 
     def forward(self, batch: Batch, student: Any) -> Batch:
-        """The batch itself, or one that the student wrote.
+        """The batch itself, or one that the student wrote, with ``written`` where its words are not to be learnt.
 
         Args:
             batch: With prompts.
@@ -72,7 +78,9 @@ class StudentSampler(nn.Module):
         else:
             examples = self._completed(batch, student)
             self._keep(examples)
-        made = self.collator([(-1, example) for example in examples])
+        made = dict(self.collator([(-1, example) for example in examples]))
+        if not self.labelled:
+            made[WRITTEN] = torch.ones(number, dtype=torch.bool)
         return {name: value.to(device) for name, value in made.items()}
 
     def follow(self, progress: float) -> None:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from limbeck.batch import IGNORED, Batch
 from limbeck.distill.config import TaskName
-from limbeck.distill.sampling import StudentSampler
+from limbeck.distill.sampling import WRITTEN, StudentSampler
 from limbeck.losses.cross_entropy import cross_entropy
 from limbeck.losses.divergence import forward_kl
 from limbeck.losses.linear_terms import linear_terms
@@ -185,9 +185,11 @@ class DistillTask(Task):
         assert isinstance(ours.logits, LinearLogits)
         said = [] if theirs is None or theirs.logits is None else [theirs.logits]
 
+        own = {WRITTEN: batch[WRITTEN]} if WRITTEN in batch else {}
+
         def of_chunk(logits: Tensor, targets: Tensor, *teacher: Tensor | SparseLogits) -> dict[str, Term]:
             taught = Signals(logits=teacher[0]) if teacher else None
-            return self._terms(Signals(logits=logits), taught, {"targets": targets})
+            return self._terms(Signals(logits=logits), taught, {"targets": targets, **own})
 
         return linear_terms(
             ours.logits, of_chunk, right_answers(batch), *said, weights=self.weights, mask=batch["mask"]
@@ -199,7 +201,9 @@ class DistillTask(Task):
             terms |= self.method(ours, theirs, batch)
         if "cross_entropy" in self.weights or (not self.training and self.name != EMBEDDING):
             assert isinstance(ours.logits, Tensor)
-            terms["cross_entropy"] = cross_entropy(ours.logits, right_answers(batch))
+            term = cross_entropy(ours.logits, right_answers(batch))
+            # The student's own words are no labels; they count as positions, so that all terms count alike.
+            terms["cross_entropy"] = term if WRITTEN not in batch else Term(torch.zeros_like(term.total), term.count)
         return terms if self.training else terms | _measured(ours, theirs, batch)
 
     def speak(self, batch: Batch) -> Signals:

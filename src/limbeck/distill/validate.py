@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from limbeck.distill.checks import check_method
+from limbeck.distill.checks import check_method, check_prompts
 from limbeck.distill.config import DistillConfig
 from limbeck.distill.splits import read_splits
 from limbeck.errors import LimbeckError
@@ -30,6 +30,7 @@ def validated(config: DistillConfig) -> list[str]:
         if name is not None and name.startswith(("/", "./", "../", "~")) and not Path(name).exists():
             raise LimbeckError(f"no such folder: {name}")
     splits = read_splits(config, own_tokenizers=method is not None and method.own_tokenizers)
+    check_prompts(config, splits)
     terms = "none, labels alone" if method is None else f"{method.name}, terms {', '.join(method.weights)}"
     lines = [f"method: {terms}"]
     for name, split in (("train", splits.train), ("val", splits.val), ("test", splits.test)):

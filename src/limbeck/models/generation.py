@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor
+from transformers import GenerationConfig
 
 from limbeck.data.batching import pad_ids
 from limbeck.models.quiet import quiet_transformers
+
+_TOKENS = ("bos_token_id", "eos_token_id", "pad_token_id", "decoder_start_token_id")
 
 
 @torch.no_grad()
@@ -23,8 +27,8 @@ def continuations(
         prompts: Ids that it is given, at least one each.
         pad: The id that fills prompts up, on the left.
         seed: Of the drawing, which then changes nothing that is drawn elsewhere; None draws from the current state.
-        how: Settings of ``generate()``. Sampling is from the whole distribution unless ``top_k`` or ``top_p`` say
-            otherwise, whatever the model's own generation settings are.
+        how: Settings of ``generate()``. Sampling is from the whole distribution unless they say otherwise; of the
+            model's own generation settings only its special tokens are heeded.
 
     Returns:
         What it wrote, without the prompt; what follows an end mark is of no meaning (:func:`ended`).
@@ -38,7 +42,11 @@ def continuations(
     was_training = model.training
     model.eval()
     try:
-        with quiet_transformers(), torch.random.fork_rng([device] if device.type == "cuda" else [], seed is not None):
+        with (
+            quiet_transformers(),
+            _plain(model),
+            torch.random.fork_rng([device] if device.type == "cuda" else [], seed is not None),
+        ):
             if seed is not None:
                 torch.manual_seed(seed)
             written: Tensor = model.generate(
@@ -47,6 +55,23 @@ def continuations(
     finally:
         model.train(was_training)
     return written[:, ids.shape[1] :].tolist()
+
+
+@contextmanager
+def _plain(model: Any) -> Iterator[None]:
+    """Lay a model's own generation settings aside, but for its special tokens.
+
+    A penalty on what was said, or words that are never said, would change what is drawn without a word.
+    """
+    bare = [model, *([model.get_base_model()] if hasattr(model, "get_base_model") else [])]
+    own = [one.generation_config for one in bare]
+    try:
+        for one, settings in zip(bare, own, strict=True):
+            one.generation_config = GenerationConfig(**{name: getattr(settings, name, None) for name in _TOKENS})
+        yield
+    finally:
+        for one, settings in zip(bare, own, strict=True):
+            one.generation_config = settings
 
 
 def ended(ids: Sequence[int], ends: Collection[int]) -> list[int]:

@@ -33,6 +33,8 @@ class RevisedSampler(StudentSampler):
         teacher: Corrects; None leaves samples as they are.
     """
 
+    labelled = True
+
     def __init__(self, share: float, vocabulary: Vocabulary, teacher: Any = None) -> None:
         super().__init__(Sampling(share=share, max_new_tokens=30), Ends(vocabulary), LONGEST)
         self.__dict__["teacher"] = teacher  # not a submodule: the teacher is neither trained nor kept
