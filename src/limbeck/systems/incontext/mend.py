@@ -21,6 +21,7 @@ from limbeck.systems.incontext.reading import reader_of
 from limbeck.systems.incontext.tasks import DEMONSTRATIONS, Prompts, as_questions, chosen, mappings, prompts
 from limbeck.systems.lab import Lab, Scale, Split
 from limbeck.systems.measured import Measured, run_all
+from limbeck.systems.options import at_least, between
 from limbeck.systems.registry import system
 from limbeck.systems.tables import Table
 from limbeck.systems.taught import Taught, said_by
@@ -93,7 +94,9 @@ def mend(
 
     The paper's numbers on MetaICL are unverified; T5, and the options of its code, are left out.
     """
-    length = steps or lab.pick(smoke=4, default=2000, full=10_000)
+    at_least(1, steps=steps)
+    between(1, DEMONSTRATIONS - 1, vectors=vectors)
+    length = lab.pick(smoke=4, default=2000, full=10_000) if steps is None else steps
     each = lab.pick(smoke=2, default=4, full=20)
     texts = mappings(lab.pick(smoke=100, default=6000, full=60_000), seed=1)
     tasks = mappings(lab.pick(smoke=20, default=300, full=300), seed=2)
