@@ -59,6 +59,10 @@ def test_a_spent_domain_begins_again(domains: Domains) -> None:
     assert rows[number : 2 * number] == rows[:number]
 
 
+def test_a_weight_of_0_leaves_the_teacher_to_the_sampler() -> None:
+    assert all(arm.method is None for arm in arms(2, 0.5, 0.0))
+
+
 def test_smoke(cache: Path, tmp_path: Path) -> None:
     found = smoke("ddk", tmp_path, "--updates", 3)
     assert list(found.arms) == [arm.name for arm in arms(2, 0.5, 0.2)]

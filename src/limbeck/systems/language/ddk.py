@@ -20,6 +20,7 @@ from limbeck.systems.language.models import Shape
 from limbeck.systems.language.teachers import Teacher
 from limbeck.systems.language.training import Job, new_student, run_all, train
 from limbeck.systems.measured import Column, Measured
+from limbeck.systems.options import at_least, between
 from limbeck.systems.registry import system
 from limbeck.world.language import TOPICS, Language
 from limbeck.world.language.vocabulary import Vocabulary
@@ -53,13 +54,17 @@ def ddk(
 
         r = a psi / sum psi + (1 - a) / N,  psi = r exp(PPL_S / PPL_T),   loss = CE + 0.2 KL(teacher, student)
 
-    r are the shares of the topics in what is drawn; they start as the softmax of the perplexity ratios, and are
-    updated `--updates` times in a training from validation texts of each topic. Until the first update all topics are
-    drawn alike.
+    r are the shares of the topics in what is drawn. The student is measured on validation texts of each topic every
+    ``steps // updates`` steps (`--updates`), or before each step where that is 0. The first time, before any step, r
+    becomes the softmax of the perplexity ratios and nothing is moved, so that ten are nine updates: until the second
+    time all topics are drawn alike. With `--kl-weight 0` no arm asks the teacher, which then serves the sampler alone.
 
     Equations are from the paper's text; no code was found. The paper writes KL in the order (student, teacher); forward
     KL is taken here.
     """
+    at_least(2, steps=steps, updates=updates)  # the first time only measures: one alone would move nothing
+    at_least(0, kl_weight=kl_weight)
+    between(0, 1, smoothing=smoothing)
     language = Language()
     domains = corpus(lab, language.vocabulary)
     budget = Budget(lab.pick(smoke=6, default=400, full=4000) if steps is None else steps, lr=6e-3)
@@ -80,7 +85,7 @@ def ddk(
 
 def arms(every: int, smoothing: float, kl_weight: float) -> list[Arm]:
     """All arms."""
-    kd = logits("forward_kl") | {"weight": kl_weight}
+    kd = logits("forward_kl") | {"weight": kl_weight} if kl_weight else None  # of weight 0 a method would be refused
     moving = {"every": every, "smoothing": smoothing}
     return [
         Arm("start", "student before", "baseline", options={"untrained": True}, description="knows two topics"),
