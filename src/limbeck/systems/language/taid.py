@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from limbeck.errors import LimbeckError
 from limbeck.systems.findings import Findings, Role
 from limbeck.systems.lab import Lab, Split
 from limbeck.systems.language.arms import Arm, Budget, logits
@@ -10,6 +11,7 @@ from limbeck.systems.language.measures import TEACHER_NLL
 from limbeck.systems.language.models import Shape
 from limbeck.systems.language.teachers import Teacher, long_budget, own_start
 from limbeck.systems.language.training import Job, run_all
+from limbeck.systems.options import at_least, more_than
 from limbeck.systems.registry import system
 from limbeck.world.language import Language
 
@@ -71,6 +73,10 @@ def taid(
 
     Claims and numbers of the paper are from memory, its mechanism from the released code; the scale is ours.
     """
+    at_least(1, steps=steps)
+    more_than(0, lr=lr)
+    if not teacher_widths or len(set(teacher_widths)) < len(teacher_widths):
+        raise LimbeckError(f"--teacher-widths: got {list(teacher_widths)}, expected at least one, none of them twice")
     language = Language()
     splits = corpus(lab, language)
     budget = Budget(lab.pick(smoke=6, default=1200, full=4000) if steps is None else steps, lr=lr)
