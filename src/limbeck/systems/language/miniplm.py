@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -20,6 +21,7 @@ from limbeck.systems.language.selection import WAYS, mean_nll, proportional, top
 from limbeck.systems.language.teachers import Teacher, train_all
 from limbeck.systems.language.training import Job, run_all, train
 from limbeck.systems.measured import Measured
+from limbeck.systems.options import at_least, more_than
 from limbeck.systems.registry import system
 from limbeck.world.language import Language, noise, repetitions, vocabulary
 from limbeck.world.streams import hashed
@@ -55,7 +57,9 @@ def miniplm(
     Score and selection are those of the released code (the difference of mean losses; its README prints a ratio). The
     arm "KD at equal cost" gets fewer steps: its teacher's passes are counted, and so is MiniPLM's scoring.
     """
-    language = Language()
+    at_least(1, steps=steps)
+    more_than(0, at_most=1, keep=keep)
+    student, language = Shape(width), Language()
     corpus = mixed(language, lab.pick(smoke=60, default=6000, full=60_000))
     splits = _splits(lab, language, corpus[0])
     budget = Budget(lab.pick(smoke=4, default=500, full=4000) if steps is None else steps, lr=1e-2)
@@ -84,7 +88,7 @@ def miniplm(
         given = budget
         if arm.options.get("equal_cost"):
             given = Budget(_equal_cost(budget, len(rows), width, models), budget.batch_size, budget.lr)
-        shape = Shape(width, family=family)
+        shape = replace(student, family=family)
         jobs += [Job(arm, seed, shape, used, given, language, teacher, 0, judged_by) for seed in lab.seeds]
     jobs.sort(key=lambda job: job.seed)
     run_all(lab, findings, jobs, workers, run=run_job)
