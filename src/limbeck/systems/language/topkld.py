@@ -16,6 +16,7 @@ from limbeck.systems.language.taid import corpus
 from limbeck.systems.language.teachers import Teacher, long_budget
 from limbeck.systems.language.training import Job, measured, new_student, run_all, train
 from limbeck.systems.measured import Column, Measured
+from limbeck.systems.options import at_least
 from limbeck.systems.registry import system
 from limbeck.world.language import Language
 
@@ -80,6 +81,7 @@ def topkld(
     against code, and its parts are generalised divergences: as the equation stands (`topkld-literal`) it is not at its
     minimum where student and teacher agree.
     """
+    at_least(1, k=k, steps=steps)
     if bits not in BITS:
         raise LimbeckError(f"--bits: got {bits}, expected {BITS[0]} to {BITS[-1]}")
     language = Language()
