@@ -19,6 +19,7 @@ from limbeck.systems.language.revision import RevisedSampler, revise
 from limbeck.systems.language.teachers import Teacher, own_start
 from limbeck.systems.language.training import Job, run_all, train
 from limbeck.systems.measured import Column, Measured
+from limbeck.systems.options import at_least, between
 from limbeck.systems.registry import system
 from limbeck.world.language import Language
 
@@ -41,7 +42,7 @@ def arms(language: Language) -> list[Arm]:
         Arm("kl", "forward KL", "baseline", forward, 1.0),
         Arm("reverse-kl", "reverse KL", "baseline", logits("reverse_kl"), 1.0),
         Arm("js", "Jensen-Shannon", "baseline", logits("generalized_js", beta=0.5), 1.0),
-        Arm("top-k", "fixed top 5 %", "baseline", top, 1.0, "the likeliest 5 % of the words, not chosen"),
+        Arm("top-k", "fixed top 5 %", "baseline", top, 1.0, "softly the likeliest 5 % of the words, not chosen"),
         Arm("dac", "DAC-KL", "ablation", clip, 1.0, "no samples of the student's"),
         Arm("own", "own samples, KL", "baseline", forward, 1.0, "three of four batches written by the student", own),
         Arm("revised", "own samples revised, KL", "ablation", forward, 1.0, options=revised),
@@ -85,6 +86,8 @@ def dac_kl(
 
     Written after the paper's equations; no code was found, and the layout of the network is ours.
     """
+    at_least(1, steps=steps)
+    between(0, 1, noise=noise, own_share=own_share)
     language = Language(topics=("question", "colour", "place"))
     splits = corpus(lab, language, noise)
     budget = Budget(lab.pick(smoke=4, default=500, full=3000) if steps is None else steps, lr=4e-3)
