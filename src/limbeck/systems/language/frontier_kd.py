@@ -25,6 +25,7 @@ from limbeck.systems.language.problems import (
 )
 from limbeck.systems.language.training import Job, run_all, train
 from limbeck.systems.measured import Column, Measured
+from limbeck.systems.options import at_least, between
 from limbeck.systems.registry import system
 from limbeck.teachers.text.base import TextTeacher
 from limbeck.world.language import Language
@@ -77,6 +78,8 @@ def frontier_kd(
     is claimed of it. The paper was known from its abstract and
     reviews alone; the scale, the problems and the solver are ours, and students begin with random weights.
     """
+    at_least(1, steps=steps)
+    between(0, 1, wrong_labels=wrong_labels)
     teacher = Solver()
     number, held_out = lab.pick(smoke=40, default=6000, full=30_000), lab.pick(smoke=20, default=500, full=2000)
     train_set = problems(_STREAMS["train"], number, _STEPS)
