@@ -22,6 +22,7 @@ from limbeck.systems.language.models import Shape
 from limbeck.systems.language.teachers import Teacher
 from limbeck.systems.language.training import Job, run_all, train
 from limbeck.systems.measured import Measured
+from limbeck.systems.options import at_least, between
 from limbeck.systems.registry import system
 from limbeck.world.language import Language
 
@@ -82,6 +83,8 @@ def swing(
 
     Of the paper only the abstract could be read: the formulas are written to agree with it, and are not the paper's.
     """
+    at_least(1, steps=steps, repeats=repeats)
+    between(0, 1, noise=noise)
     language, hidden = Language(), canaries()
     number, held_out = lab.pick(smoke=40, default=4000, full=40_000), lab.pick(smoke=20, default=500, full=2000)
     texts = language.sequences("train", count=number)
