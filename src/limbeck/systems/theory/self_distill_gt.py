@@ -16,6 +16,7 @@ from limbeck.losses.term import Term
 from limbeck.systems.findings import Arm, Findings
 from limbeck.systems.lab import Lab
 from limbeck.systems.measured import Column, Measured, run_all
+from limbeck.systems.options import at_least, between
 from limbeck.systems.registry import system
 from limbeck.systems.tables import Table
 from limbeck.systems.theory.kernel import Array, KernelSelfDistiller, best_weight
@@ -69,8 +70,11 @@ def self_distill_gt(
     is that of the weighted sum of both squared errors. All generations start anew and train for the same number of
     steps. The paper's residual networks on CIFAR-10 are not repeated here.
     """
+    at_least(1, steps=steps, generations=generations)
+    at_least(0, noise=noise)
+    between(0, 1, wrong_labels=wrong_labels)
     draws = lab.pick(smoke=10, default=50, full=500)
-    length = steps or lab.pick(smoke=20, default=600, full=3000)
+    length = lab.pick(smoke=20, default=600, full=3000) if steps is None else steps
     findings = Findings()
     for each in ARMS.values():
         findings.declare(each.name, role=each.role, title=each.title)
