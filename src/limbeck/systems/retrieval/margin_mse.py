@@ -19,6 +19,7 @@ from limbeck.systems.findings import Arm as Declared
 from limbeck.systems.findings import Findings, Role
 from limbeck.systems.lab import Lab
 from limbeck.systems.measured import Column, Measured, enter, run_all
+from limbeck.systems.options import at_least
 from limbeck.systems.registry import system
 from limbeck.systems.retrieval.corpus import TOKENS, Corpus, Queries
 from limbeck.systems.retrieval.rankers import TwoTowers, ranknet
@@ -82,7 +83,8 @@ def margin_mse(lab: Lab, *, steps: int | None = None, workers: int | None = None
 
     The paper's numbers on MS MARCO, which this system does not repeat, are unverified.
     """
-    length = steps or lab.pick(smoke=5, default=400, full=2000)
+    at_least(1, steps=steps)
+    length = lab.pick(smoke=5, default=400, full=2000) if steps is None else steps
     shown, asked = lab.pick(smoke=64, default=1600, full=8000), lab.pick(smoke=20, default=200, full=1000)
     corpus = Corpus("train", lab.pick(smoke=200, default=4000, full=20_000))
     tests = Corpus("test", 600).queries(asked, seed=0, related=29, others=30)

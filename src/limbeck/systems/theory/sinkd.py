@@ -22,6 +22,7 @@ from limbeck.systems.findings import Arm as Declared
 from limbeck.systems.findings import Findings, Role
 from limbeck.systems.lab import Lab
 from limbeck.systems.measured import Measured, run_all
+from limbeck.systems.options import at_least
 from limbeck.systems.registry import system
 from limbeck.systems.tables import Table
 from limbeck.systems.taught import Taught, said_by
@@ -83,7 +84,8 @@ def sinkd(lab: Lab, *, steps: int | None = None, workers: int | None = None) -> 
     The paper's language models on GLUE and SuperGLUE are not repeated. Its argument, that JS saturates as supports part
     while transport does not, is measured in the notes: the paper's own cost saturates as well, at 2.
     """
-    length = steps or lab.pick(smoke=10, default=300, full=1000)
+    at_least(1, steps=steps)
+    length = lab.pick(smoke=10, default=300, full=1000) if steps is None else steps
     rest, tests = lab.pick(smoke=200, default=6000, full=20_000), lab.pick(smoke=200, default=2000, full=5000)
     teacher = _teacher(lab, rest)
     shared = _Shared(dim_pictures("val", min(500, tests)), dim_pictures("test", tests), length, lab.device)
