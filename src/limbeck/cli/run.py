@@ -47,12 +47,14 @@ def run(
 
     from limbeck.cli.device import chosen_device
     from limbeck.cli.options import parse_options
+    from limbeck.systems.options import at_least
     from limbeck.systems.registry import load
 
     if resume and out is None:
         raise LimbeckError("--resume needs --out, the folder of the run to go on with")
     chosen = load(system)
     options = {**chosen.defaults(), **parse_options(chosen, context.args)}
+    at_least(1, workers=options.get("workers"))  # the same in every system, and asked for after the teachers alone
 
     from limbeck.systems.lab import Lab, as_scale
 
