@@ -54,7 +54,7 @@ def run(
         raise LimbeckError("--resume needs --out, the folder of the run to go on with")
     chosen = load(system)
     options = {**chosen.defaults(), **parse_options(chosen, context.args)}
-    at_least(1, workers=options.get("workers"))  # the same in every system, and asked for after the teachers alone
+    at_least(1, workers=options.get("workers"))  # told later, it would come after the teachers
 
     from limbeck.systems.lab import Lab, as_scale
 
