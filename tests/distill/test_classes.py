@@ -25,6 +25,9 @@ NAMES: dict[str, list[str]] = {
 }
 """None is in the order of the alphabet."""
 
+DEFAULTS = [f"LABEL_{at}" for at in range(12)]
+"""As `transformers` calls classes, and a `pipeline` prints them; by alphabet, 10 would come before 2."""
+
 
 def named(model: PreTrainedModel, names: list[str]) -> PreTrainedModel:
     model.config.id2label = dict(enumerate(names))
@@ -88,6 +91,10 @@ def test_a_base_model_gets_a_head_for_the_data(tmp_path: Path) -> None:
         (["b", "a"], ["LABEL_0", "LABEL_1"], True, ["a", "b"]),
         ([0, 1], ["LABEL_0", "LABEL_1", "LABEL_2"], True, ["0", "1", "2"]),
         ([0, 1], ["LABEL_0", "LABEL_1", "LABEL_2"], False, ["0", "1"]),
+        ([f"LABEL_{at}" for at in (1, 10, 2)], DEFAULTS, True, DEFAULTS),
+        (["label_10", "label_2"], DEFAULTS, True, DEFAULTS),
+        (["LABEL_2", 0], DEFAULTS, True, DEFAULTS),
+        (["LABEL_2", "LABEL_10"], ["LABEL_0", "LABEL_1"], False, ["LABEL_10", "LABEL_2"]),
         (["b", "a"], ["b", "a", "c"], True, ["b", "a", "c"]),
         (["entailment"], ["NEUTRAL", "ENTAILMENT"], True, ["NEUTRAL", "ENTAILMENT"]),
         ([0, 1], ["b", "a", "c"], True, ["b", "a", "c"]),
@@ -103,6 +110,12 @@ def test_names_and_order(found: list[Any], own: list[str] | None, taught: bool, 
     assert class_names(rows_with(found), "label", lists=False, config=config, taught=taught) == names
 
 
+def test_the_names_of_a_pipeline_keep_the_teachers_order_in_lists() -> None:
+    found = [Row({"labels": ["LABEL_2", -100, "LABEL_10"]}, "here")]
+    config = transformers.BertConfig(id2label=dict(enumerate(DEFAULTS)))
+    assert class_names(found, "labels", lists=True, config=config, taught=True) == DEFAULTS
+
+
 @pytest.mark.parametrize(
     ("found", "own", "taught", "message"),
     [
@@ -114,6 +127,7 @@ def test_names_and_order(found: list[Any], own: list[str] | None, taught: bool, 
         ),
         (["x", "b"], ["x", "y"], True, "line 2: column 'label': no class 'b'; those of the data are 'b', 'x'"),
         (["a", "b"], ["x", "y"], False, "line 1: column 'label': no class 'a'"),
+        (["LABEL_1", "b"], ["LABEL_0", "LABEL_1"], True, "line 2: column 'label': no class 'b'"),
         ([0, 3], ["x", "y", "z"], True, "line 2: column 'label': no class '3'"),
         ([0, 1], ["1", "2"], True, "line 1: column 'label': no class '0'"),
         ([0, 10**9], None, False, "line 2: column 'label': the class 1000000000 is too high a number"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from limbeck.batch import IGNORED
@@ -23,8 +23,8 @@ def class_names(
         rows: Of which each holds a class, or a list of them.
         column: In which.
         lists: Whether it holds lists.
-        config: Of the model that tells the classes apart; what names it has there, other than ``LABEL_0`` and so on,
-            are its own, and numbers in the rows count along them.
+        config: Of the model that tells the classes apart; what names it has there are its own, and numbers in the rows
+            count along them. ``LABEL_0`` and so on are names only where a row has one of them.
         model: Its name, for messages.
         taught: Whether the model teaches; one that learns gets a new head for another number of classes.
 
@@ -32,7 +32,7 @@ def class_names(
         LimbeckError: A row holds no class, or classes that the model does not know.
     """
     found = _found(rows, column, lists=lists)
-    own = own_names(config)
+    own = own_names(config, found)
     known = numbers_of(own)
     numbers = all(map(is_number, found))
     highest = max(found, key=int) if numbers else ""
@@ -52,11 +52,19 @@ def class_names(
     return [str(number) for number in range(max(least, config.num_labels) if taught and config is not None else least)]
 
 
-def own_names(config: Any) -> list[str]:
-    """A model's names of its classes in order; none where they are only numbered."""
+def own_names(config: Any, found: Collection[str] = ()) -> list[str]:
+    """A model's names of its classes in order; none where they are only numbered.
+
+    Args:
+        config: The model's.
+        found: What rows call classes. ``LABEL_0`` and so on, which `transformers` gives where nobody does, are names
+            to whoever writes them: as those that a model's `pipeline` has labelled.
+    """
     given = {int(at): str(name) for at, name in (getattr(config, "id2label", None) or {}).items()}
     names = [given.get(at, "") for at in range(len(given))]
-    return [] if "" in names or names == [f"LABEL_{at}" for at in range(len(names))] else names
+    written = {name.casefold() for name in found}
+    default = all(name == f"LABEL_{at}" and name.casefold() not in written for at, name in enumerate(names))
+    return [] if default or "" in names else names
 
 
 def numbers_of(names: Sequence[str]) -> dict[str, int]:
