@@ -130,6 +130,8 @@ def test_the_names_of_a_pipeline_keep_the_teachers_order_in_lists() -> None:
         (["LABEL_1", "b"], ["LABEL_0", "LABEL_1"], True, "line 2: column 'label': no class 'b'"),
         ([0, 3], ["x", "y", "z"], True, "line 2: column 'label': no class '3'"),
         ([0, 1], ["1", "2"], True, "line 1: column 'label': no class '0'"),
+        (["a", ""], None, False, "line 2: column 'label' is empty"),
+        (["a", " \t"], ["a", "b"], True, "line 2: column 'label' is empty"),
         ([0, 10**9], None, False, "line 2: column 'label': the class 1000000000 is too high a number"),
         (["9" * 5000], None, False, "line 1: column 'label': the class 99999999999999999999 is too high"),
     ],

@@ -91,6 +91,8 @@ def test_a_token_of_the_label_that_does_not_count_is_not_learnt() -> None:
         ("causal-lm", {"messages": ["a dog"]}, "here: a message is 'a dog', expected 'role' and 'content'"),
         ("seq2seq", {"source": "a dog"}, "here: no column 'target'"),
         ("sequence-classification", {"text": "a dog", "label": "maybe"}, "here: no class 'maybe'"),
+        ("sequence-classification", {"text": "a dog", "label": " "}, "here: column 'label' is empty"),
+        ("token-classification", {"tokens": ["a", "b"], "labels": ["no", ""]}, "here: column 'labels' holds ''"),
         ("token-classification", {"tokens": ["a"], "labels": []}, "here: column 'labels' is empty"),
         ("token-classification", {"tokens": [], "labels": ["no"]}, "here: 0 tokens and 1 labels"),
         ("token-classification", {"tokens": [1, 2], "labels": [0, 1]}, "here: column 'tokens' holds 1, expected text"),
@@ -164,6 +166,7 @@ def test_a_template_that_is_not_utf_8_is_told(tmp_path: Path) -> None:
     ("labels", "message"),
     [
         ([], "here: column 'labels' is empty"),
+        (["B", " "], "here: column 'labels' holds ' ', expected a name or a whole number"),
         ([-100], "here: column 'labels': here and in all other rows every label is -100"),
         (["\ud800"], "here: column 'labels': '\\ud800' at character 1"),
     ],

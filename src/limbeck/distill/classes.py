@@ -110,17 +110,27 @@ def is_number(name: str) -> bool:
     return name.isascii() and name.isdecimal()
 
 
+def row_label(row: Row, column: str) -> str | int:
+    """The label of a row.
+
+    Raises:
+        LimbeckError: There is none, or it is blank, or neither name nor number.
+    """
+    label: str | int = row.get(column, (str, int))
+    return row.text(column) if isinstance(label, str) else label
+
+
 def row_labels(row: Row, column: str) -> list[str | int]:
     """The labels of a row's tokens.
 
     Raises:
-        LimbeckError: There are none, or one is neither name nor number.
+        LimbeckError: There are none, or one is blank, or neither name nor number.
     """
     labels: list[str | int] = row.get(column, list)
     if not labels:
         raise LimbeckError(f"{row.where}: column {column!r} is empty")
     for label in labels:
-        if not isinstance(label, str | int) or isinstance(label, bool):
+        if not isinstance(label, str | int) or isinstance(label, bool) or not str(label).strip():
             raise LimbeckError(f"{row.where}: column {column!r} holds {label!r}, expected a name or a whole number")
     return labels
 
@@ -129,7 +139,7 @@ def _found(rows: Sequence[Row], column: str, *, lists: bool) -> dict[str, str]:
     """What classes are called, each with the place of the first."""
     found: dict[str, str] = {}
     for row in rows:
-        for label in row_labels(row, column) if lists else [row.get(column, (str, int))]:
+        for label in row_labels(row, column) if lists else [row_label(row, column)]:
             found.setdefault(str(label), row.where)
     if lists:
         found.pop(str(IGNORED), None)

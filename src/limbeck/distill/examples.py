@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from limbeck.batch import IGNORED
-from limbeck.distill.classes import as_class, numbers_of, row_labels
+from limbeck.distill.classes import as_class, numbers_of, row_label, row_labels
 from limbeck.distill.columns import check_characters, row_text, row_tokens
 from limbeck.distill.config import Data, TaskName
 from limbeck.distill.rows import Row
@@ -187,7 +187,7 @@ class Encoder:
     def _class(self, row: Row) -> list[Example]:
         second = (self._read(row, "text_pair"),) if self.column("text_pair") in row.values else ()
         column = self.column("label")
-        label = as_class(row.get(column, (str, int)), self.classes, row.where, column)
+        label = as_class(row_label(row, column), self.classes, row.where, column)
         return [self._marked((self._read(row, "text"), *second), [label], row)]
 
     def _tokens(self, row: Row) -> list[Example]:
