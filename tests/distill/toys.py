@@ -12,7 +12,7 @@ import numpy as np
 import torch
 import yaml
 from PIL import Image
-from tokenizers import Tokenizer, models, pre_tokenizers, processors
+from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import (
     BertConfig,
     BertForSequenceClassification,
@@ -61,6 +61,23 @@ def letters() -> PreTrainedTokenizerFast:
     made = Tokenizer(models.WordLevel({name: at for at, name in enumerate(names)}, unk_token="<unk>"))
     made.pre_tokenizer = pre_tokenizers.Split("", "isolated")
     return PreTrainedTokenizerFast(tokenizer_object=made, pad_token="<pad>", eos_token="</s>", unk_token="<unk>")
+
+
+def byte_level(*, parts: bool = False) -> PreTrainedTokenizerFast:
+    """A tokenizer of GPT-2's kind, to which a word after a space is another one; or of Llama 3's, which parts first."""
+    made = Tokenizer(models.BPE())
+    bytes_ = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=not parts)
+    cut = pre_tokenizers.Split(Regex(r"'t|[^\r\n\p{L}]?\p{L}+|[^\s\p{L}]+[\r\n]*|\s+"), "isolated")
+    made.pre_tokenizer = pre_tokenizers.Sequence([cut, bytes_]) if parts else bytes_
+    trainer = trainers.BpeTrainer(
+        vocab_size=400,
+        special_tokens=["<pad>", "</s>", "<s>"],
+        initial_alphabet=bytes_.alphabet(),
+        show_progress=False,
+    )
+    made.train_from_iterator([f"{TEXT} don't. assistant: user: Hello.\n"], trainer)
+    made.decoder = decoders.ByteLevel()
+    return PreTrainedTokenizerFast(tokenizer_object=made, pad_token="<pad>", eos_token="</s>", bos_token="<s>")
 
 
 def causal(layers: int = 2, width: int = 16, **changes: Any) -> LlamaForCausalLM:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from tokenizers import pre_tokenizers
 
 from limbeck.batch import Batch
 from limbeck.distill.batches import Collator, ExampleLoader
@@ -107,6 +108,8 @@ def _of_texts(config: DistillConfig, train: list[Row], own_tokenizers: bool) -> 
     """Texts, by the student's tokenizer and, where it has its own, the teacher's beside it."""
     data = config.data
     tokenizer = student_tokenizer(config, own_tokenizers)
+    if config.task == "token-classification":
+        space_words(tokenizer)
     theirs = load_tokenizer(config.teacher) if own_tokenizers else None
     labels = classes_of(config, train) if config.task.endswith("classification") else []
     encoder = Encoder(config.task, data, tokenizer, labels)
@@ -168,6 +171,29 @@ def student_tokenizer(config: DistillConfig, own: bool) -> Any:
             "words; take a method for that (uld), or a student of the same tokenizer"
         )
     return tokenizer
+
+
+def space_words(tokenizer: Any) -> None:
+    """Let a byte-level tokenizer read listed words as in a text, each after a space; the saved one does so, too.
+
+    Those of RoBERTa's and GPT-2's kind know ``" dog"`` and ``"dog"``, the beginning of a text or the rest of a word, as
+    different tokens, and would read all words of a list as the latter.
+
+    Args:
+        tokenizer: A fast one; others already do so and stay as they are.
+    """
+    backend = tokenizer.backend_tokenizer
+    reader = backend.pre_tokenizer
+    if isinstance(reader, pre_tokenizers.ByteLevel):
+        reader.add_prefix_space = True
+        # RoBERTa's and GPT-2's own classes make their reader anew from this when they are loaded.
+        tokenizer.add_prefix_space = True
+    elif isinstance(reader, pre_tokenizers.Sequence) and any(
+        isinstance(part, pre_tokenizers.ByteLevel) for part in iter(reader)
+    ):
+        # There, the byte level would put a space before each part into which those before it cut a word.
+        space = pre_tokenizers.Metaspace(replacement=" ", prepend_scheme="always", split=False)
+        backend.pre_tokenizer = pre_tokenizers.Sequence([space, reader])
 
 
 def held_out(rows: Sequence[Row], share: float, seed: int) -> tuple[list[Row], list[Row]]:
