@@ -33,6 +33,11 @@ from tests.distill.toys import MODELS, project, rows, write_jsonl
             {"prompt": "promt"},
             r"train\.jsonl, line 1: no column 'promt' \(data\.columns\.prompt\); did you",
         ),
+        (
+            "causal-lm",
+            {"text": "prompt", "completion": "completion"},
+            r"data\.columns: got .*learns from text, or prompt and completion, or messages",
+        ),
         ("embedding", {"score": "sim"}, r"val\.jsonl, line 1: no column 'sim' \(data\.columns\.score\)"),
     ],
 )

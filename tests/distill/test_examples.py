@@ -68,6 +68,25 @@ def test_of_a_dialogue_only_the_assistant_is_learnt() -> None:
     assert tokenizer().convert_ids_to_tokens(example.input_ids[at]) == "assistant"
 
 
+DIALOGUE = [{"role": "user", "content": "the dog"}, {"role": "assistant", "content": "sleeps"}]
+
+
+@pytest.mark.parametrize(
+    ("columns", "learnt"),
+    [
+        ({"text": "story"}, "cat sees the house"),
+        ({"prompt": "prompt", "completion": "story"}, "a cat sees the house"),
+        ({"completion": "story"}, "a cat sees the house"),
+        ({"messages": "said"}, "sleeps"),
+    ],
+)
+def test_what_is_named_in_columns_is_learnt_whatever_else_there_is(columns: dict[str, str], learnt: str) -> None:
+    values = {"story": "a cat sees the house", "said": DIALOGUE, "prompt": "the dog", "completion": "runs far"}
+    values |= {"text": "a film", "messages": [*DIALOGUE, *DIALOGUE]}
+    example = encoded("causal-lm", values, columns=columns)
+    assert [target for target in example.targets if target != IGNORED] == [*ids(learnt), END]
+
+
 def test_a_word_of_a_token_classification_is_judged_once() -> None:
     example = encoded("token-classification", {"tokens": ["the", "dog"], "labels": ["O", "B"]}, labels=("B", "O"))
     assert example.targets == [IGNORED, 1, 0, IGNORED]
@@ -87,6 +106,14 @@ def test_a_token_of_the_label_that_does_not_count_is_not_learnt() -> None:
         ("causal-lm", {"text": 3}, "here: column 'text' is 3, expected text"),
         ("causal-lm", {"text": "  "}, "here: column 'text' is empty"),
         ("causal-lm", {"prompt": "a dog", "completion": ""}, "here: column 'completion' is empty"),
+        (
+            "causal-lm",
+            {"text": "a", "prompt": "a", "completion": "b"},
+            "here: 'text', 'prompt', 'completion' are not all learnt from; choose with data.columns: {text: text} or "
+            "{prompt: prompt}",
+        ),
+        ("causal-lm", {"messages": DIALOGUE, "prompt": "a"}, "here: 'prompt', 'messages' are not all learnt from"),
+        ("causal-lm", {"completion": "b"}, "here: no column 'prompt'"),
         ("causal-lm", {"messages": [{"role": "user", "content": "a"}]}, "here: no message of the role 'assistant'"),
         ("causal-lm", {"messages": ["a dog"]}, "here: a message is 'a dog', expected 'role' and 'content'"),
         ("seq2seq", {"source": "a dog"}, "here: no column 'target'"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from limbeck.distill.config import TaskName
 from limbeck.distill.rows import Row
@@ -18,12 +18,15 @@ ROLES: dict[TaskName, tuple[str, ...]] = {
 }
 """What a task reads of a row."""
 
+FORMS = (("text",), ("prompt", "completion"), ("messages",))
+"""What a causal-lm reads of a row: one of these."""
+
 OF_HELD = "score"
 """What is read of held-out rows alone."""
 
 
 def check_roles(task: TaskName, columns: Mapping[str, str]) -> None:
-    """Refuse the name of a column for what the task does not read.
+    """Refuse the name of a column for what the task does not read, or for more than it reads of one row.
 
     Args:
         task: Which task.
@@ -35,6 +38,35 @@ def check_roles(task: TaskName, columns: Mapping[str, str]) -> None:
     for role in columns:
         if role not in ROLES[task]:
             raise LimbeckError(f"data.columns: the task {task!r} reads no {role!r}; possible: {', '.join(ROLES[task])}")
+    if task == "causal-lm" and len(_forms(columns)) > 1:
+        possible = ", or ".join(" and ".join(form) for form in FORMS)
+        raise LimbeckError(f"data.columns: got {', '.join(columns)}; the task {task!r} learns from {possible}")
+
+
+def read_form(row: Row, columns: Mapping[str, str]) -> str:
+    """What a causal-lm reads of a row: what the user has named, else what there is.
+
+    Args:
+        row: Which row.
+        columns: By role, as the user has named them.
+
+    Returns:
+        The first of the form's roles.
+
+    Raises:
+        LimbeckError: Nothing is named, and there are columns of several forms.
+    """
+    forms = _forms(columns or row.values)
+    if len(forms) > 1:
+        there = ", ".join(repr(role) for form in forms for role in form if role in row.values)
+        ways = " or ".join(f"{{{form[0]}: {form[0]}}}" for form in forms)
+        raise LimbeckError(f"{row.where}: {there} are not all learnt from; choose with data.columns: {ways}")
+    return forms[0][0] if forms else FORMS[0][0]
+
+
+def _forms(names: Collection[str]) -> list[tuple[str, ...]]:
+    # Of a form that is not whole, too: what is missing may be misspelt, and something else would be learnt.
+    return [form for form in FORMS if any(role in names for role in form)]
 
 
 def check_columns(columns: Mapping[str, str], train: Sequence[Row], held: Sequence[Row]) -> None:

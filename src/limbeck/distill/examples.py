@@ -8,7 +8,7 @@ from typing import Any
 
 from limbeck.batch import IGNORED
 from limbeck.distill.classes import as_class, numbers_of, row_label, row_labels
-from limbeck.distill.columns import check_characters, row_text, row_tokens
+from limbeck.distill.columns import check_characters, read_form, row_text, row_tokens
 from limbeck.distill.config import Data, TaskName
 from limbeck.distill.rows import Row
 from limbeck.errors import LimbeckError
@@ -100,12 +100,12 @@ class Encoder:
         return row_text(row, self.column(role))
 
     def _causal(self, row: Row) -> list[Example]:
-        if self.column("messages") in row.values:
-            ids, counted = self._chat(row)
-        elif self.column("prompt") in row.values:
-            return [self._completion(row)]
-        else:
+        form = read_form(row, self.data.columns)
+        if form == "text":
             return [self._text(row)]
+        if form == "prompt":
+            return [self._completion(row)]
+        ids, counted = self._chat(row)
         ids, counted = self._fit(ids, row), counted[: self.data.max_length]
         return [Example(ids, self._learnt(_shifted(ids, counted), row))]
 
