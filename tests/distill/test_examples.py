@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -54,20 +53,6 @@ def test_a_long_prompt_is_cut_at_its_beginning(most: int, kept: str, learnt: str
     assert [target for target in example.targets if target not in (IGNORED, END)] == ids(learnt)
 
 
-def test_of_a_dialogue_only_the_assistant_is_learnt() -> None:
-    messages = [
-        {"role": "user", "content": "the dog"},
-        {"role": "assistant", "content": "sleeps"},
-        {"role": "user", "content": "a cat"},
-        {"role": "assistant", "content": "runs far"},
-    ]
-    example = encoded("causal-lm", {"messages": messages})
-    learnt = [target for target in example.targets if target != IGNORED]
-    assert learnt == [*ids("sleeps"), END, *ids("runs far"), END]
-    at = example.targets.index(ids("sleeps")[0])
-    assert tokenizer().convert_ids_to_tokens(example.input_ids[at]) == "assistant"
-
-
 DIALOGUE = [{"role": "user", "content": "the dog"}, {"role": "assistant", "content": "sleeps"}]
 
 
@@ -114,8 +99,6 @@ def test_a_token_of_the_label_that_does_not_count_is_not_learnt() -> None:
         ),
         ("causal-lm", {"messages": DIALOGUE, "prompt": "a"}, "here: 'prompt', 'messages' are not all learnt from"),
         ("causal-lm", {"completion": "b"}, "here: no column 'prompt'"),
-        ("causal-lm", {"messages": [{"role": "user", "content": "a"}]}, "here: no message of the role 'assistant'"),
-        ("causal-lm", {"messages": ["a dog"]}, "here: a message is 'a dog', expected 'role' and 'content'"),
         ("seq2seq", {"source": "a dog"}, "here: no column 'target'"),
         ("sequence-classification", {"text": "a dog", "label": "maybe"}, "here: no class 'maybe'"),
         ("sequence-classification", {"text": "a dog", "label": " "}, "here: column 'label' is empty"),
@@ -139,11 +122,6 @@ def test_a_token_of_the_label_that_does_not_count_is_not_learnt() -> None:
             "here: column 'text': '\\ud800' at character 3 is half a surrogate pair",
         ),
         ("causal-lm", {"prompt": "a", "completion": "\udfff"}, "here: column 'completion': '\\udfff' at character 1"),
-        (
-            "causal-lm",
-            {"messages": [{"role": "user", "content": "\ud800"}, {"role": "assistant", "content": "a"}]},
-            "here: column 'messages': '\\ud800' at character",
-        ),
         ("seq2seq", {"source": "a", "target": "\ud800"}, "here: column 'target': '\\ud800'"),
         ("sequence-classification", {"text": "\ud800", "label": "no"}, "here: column 'text': '\\ud800'"),
         ("sequence-classification", {"text": "a", "label": "²"}, "here: no class '²' in column 'label'"),
@@ -176,17 +154,6 @@ def test_packed_rows_do_not_see_one_another() -> None:
             torch.testing.assert_close(found[row, start : start + len(expected)], expected)
             targets = batch["targets"][row, start : start + len(expected)]
             assert targets.tolist() == example.targets
-
-
-def test_a_template_that_is_absent_is_told(tmp_path: Path) -> None:
-    with pytest.raises(LimbeckError, match=r"data\.template: no such file"):
-        encoded("causal-lm", {"text": "a dog"}, template=tmp_path / "none.jinja")
-
-
-def test_a_template_that_is_not_utf_8_is_told(tmp_path: Path) -> None:
-    (tmp_path / "latin.jinja").write_bytes(b"\xe4{{ messages }}")
-    with pytest.raises(LimbeckError, match=r"data\.template: .*latin\.jinja: not UTF-8 \(.*, byte 0\)"):
-        encoded("causal-lm", {"text": "a dog"}, template=tmp_path / "latin.jinja")
 
 
 @pytest.mark.parametrize(

@@ -75,7 +75,7 @@ def byte_level(*, parts: bool = False) -> PreTrainedTokenizerFast:
         initial_alphabet=bytes_.alphabet(),
         show_progress=False,
     )
-    made.train_from_iterator([f"{TEXT} don't. assistant: user: Hello.\n"], trainer)
+    made.train_from_iterator([f"{TEXT} don't. assistant: user: Hello.\n Hello\n\n"], trainer)
     made.decoder = decoders.ByteLevel()
     return PreTrainedTokenizerFast(tokenizer_object=made, pad_token="<pad>", eos_token="</s>", bos_token="<s>")
 

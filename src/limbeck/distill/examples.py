@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from limbeck.batch import IGNORED
+from limbeck.distill.chat import Chat
 from limbeck.distill.classes import as_class, numbers_of, row_label, row_labels
-from limbeck.distill.columns import check_characters, read_form, row_text, row_tokens
+from limbeck.distill.columns import read_form, row_text, row_tokens
 from limbeck.distill.config import Data, TaskName
 from limbeck.distill.rows import Row
 from limbeck.errors import LimbeckError
@@ -73,8 +74,7 @@ class Encoder:
 
     def __init__(self, task: TaskName, data: Data, tokenizer: Any, labels: Sequence[str] = ()) -> None:
         self.data, self.tokenizer, self.classes = data, tokenizer, numbers_of(labels)
-        self.template = _read_template(data)
-        self.used_template: str | None = None
+        self.chat = Chat(data, tokenizer)
         ways: dict[TaskName, Callable[[Row], list[Example]]] = {
             "causal-lm": self._causal,
             "seq2seq": self._pair,
@@ -105,7 +105,7 @@ class Encoder:
             return [self._text(row)]
         if form == "prompt":
             return [self._completion(row)]
-        ids, counted = self._chat(row)
+        ids, counted = self.chat(row)
         ids, counted = self._fit(ids, row), counted[: self.data.max_length]
         return [Example(ids, self._learnt(_shifted(ids, counted), row))]
 
@@ -144,40 +144,6 @@ class Encoder:
             completion = completion[: self.data.max_length - len(prompt)]
         ids, offsets = zip(*prompt, *completion, strict=True)
         return next_tokens(ids, prompt=len(prompt), offsets=offsets)
-
-    def _chat(self, row: Row) -> tuple[list[int], list[bool]]:
-        """A dialogue's ids, and which of them the assistant wrote: what each of its turns adds to those before it."""
-        messages = row.get(self.column("messages"), list)
-        for message in messages:
-            if not isinstance(message, Mapping) or not {"role", "content"} <= message.keys():
-                raise LimbeckError(f"{row.where}: a message is {message!r}, expected 'role' and 'content'")
-        if not any(message["role"] == "assistant" for message in messages):
-            raise LimbeckError(f"{row.where}: no message of the role 'assistant', so there is nothing to learn")
-        whole = self._templated(messages, row)
-        counted = [False] * len(whole)
-        for at, message in enumerate(messages):
-            if message["role"] == "assistant":
-                before = self._templated(messages[:at], row, add_generation_prompt=True)
-                after = self._templated(messages[: at + 1], row)
-                if whole[: len(before)] != before or whole[: len(after)] != after:
-                    raise LimbeckError(
-                        f"{row.where}: the chat template writes earlier turns anew when more follow, so that the "
-                        "assistant's tokens cannot be told; give another with data.template"
-                    )
-                counted[len(before) : len(after)] = [True] * (len(after) - len(before))
-        return whole, counted
-
-    def _templated(self, messages: Sequence[Any], row: Row, **how: Any) -> list[int]:
-        if not messages:
-            return []
-        self.used_template = self.template or self.tokenizer.chat_template
-        try:
-            text = self.tokenizer.apply_chat_template(messages, chat_template=self.template, tokenize=False, **how)
-        except Exception as error:  # templates are programs: they may raise anything
-            raise LimbeckError(f"{row.where}: the chat template: {' '.join(str(error).split())}") from None
-        check_characters(text, row.where, self.column("messages"))
-        ids: list[int] = self.tokenizer(text, add_special_tokens=False).input_ids
-        return ids
 
     def _pair(self, row: Row) -> list[Example]:
         source = self.tokenizer(self._read(row, "source")).input_ids
@@ -247,17 +213,6 @@ def with_teacher(ours: Sequence[Example], theirs: Sequence[Example], rows: Seque
 
 def _segments(encoded: Mapping[str, Any]) -> tuple[int, ...]:
     return tuple(encoded.get("token_type_ids", ()))
-
-
-def _read_template(data: Data) -> str | None:
-    if data.template is None:
-        return None
-    if not data.template.is_file():
-        raise LimbeckError(f"data.template: no such file: {data.template}")
-    try:
-        return data.template.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise LimbeckError(f"data.template: {data.template}: not UTF-8 ({error.reason}, byte {error.start})") from None
 
 
 def packed(examples: Sequence[Example], max_length: int) -> list[Example]:

@@ -121,7 +121,7 @@ def _of_texts(config: DistillConfig, train: list[Row], own_tokenizers: bool) -> 
         examples = packed(encoder(rows), data.max_length) if data.pack else encoder(rows)
         return examples if other is None else with_teacher(examples, other(rows), rows)
 
-    return _Reader(labels, tokenizer, collator, encode, lambda: encoder.used_template)
+    return _Reader(labels, tokenizer, collator, encode, lambda: encoder.chat.used_template)
 
 
 def _of_pictures(config: DistillConfig, train: list[Row]) -> _Reader:
