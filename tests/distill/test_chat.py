@@ -123,6 +123,12 @@ def said(content: Any, role: Any = "assistant") -> list[dict[str, Any]]:
         (["a dog"], "here: column 'messages', message 1 is 'a dog', expected 'role' and 'content'"),
         (said("a", "user"), "here: no message of the role 'assistant'"),
         ([*said("a"), {"role": "assistant", "tool_calls": []}], "here: column 'messages', message 3 is {'role': "),
+        (said(""), "here: column 'messages', message 2: 'content' is empty, so there is nothing to learn"),
+        (said(" \n"), "here: column 'messages', message 2: 'content' is empty"),
+        (said(None), "here: column 'messages', message 2: 'content' is None, expected text"),
+        (said(3), "here: column 'messages', message 2: 'content' is 3, expected text"),
+        (said([{"type": "text"}], "user"), "here: column 'messages', message 2: 'content' is [{'type': 'text'}], "),
+        (said("a", 1), "here: column 'messages', message 2: 'role' is 1, expected text"),
         (said("\ud800"), "here: column 'messages': '\\ud800' at character"),
     ],
 )

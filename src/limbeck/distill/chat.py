@@ -66,6 +66,11 @@ class Chat:
             where = f"{row.where}: column {self.column!r}, message {number}"
             if not isinstance(message, Mapping) or not {"role", "content"} <= message.keys():
                 raise LimbeckError(f"{where} is {message!r:.60}, expected 'role' and 'content'")
+            for key in ("role", "content"):
+                if not isinstance(message[key], str):
+                    raise LimbeckError(f"{where}: {key!r} is {message[key]!r:.60}, expected text")
+            if message["role"] == "assistant" and not message["content"].strip():
+                raise LimbeckError(f"{where}: 'content' is empty, so there is nothing to learn")
         if not any(message["role"] == "assistant" for message in messages):
             raise LimbeckError(f"{row.where}: no message of the role 'assistant', so there is nothing to learn")
         return messages
