@@ -6,15 +6,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import transformers
 from tokenizers import processors
 from transformers import PreTrainedTokenizerFast
 
 from limbeck.batch import IGNORED
-from limbeck.distill.config import Data
+from limbeck.distill.config import Data, DistillConfig
 from limbeck.distill.examples import Encoder, Example
 from limbeck.distill.rows import Row
+from limbeck.distill.run import distill
 from limbeck.errors import LimbeckError
-from tests.distill.toys import byte_level, tokenizer
+from tests.distill.toys import TEMPLATE, byte_level, project, tokenizer, write_jsonl
 
 DIALOGUE = [
     {"role": "user", "content": "the dog"},
@@ -141,6 +143,17 @@ def test_a_wrong_message_is_told_by_its_place(messages: Any, message: str) -> No
 def test_a_user_may_say_nothing() -> None:
     example = encoded([{"role": "user", "content": ""}, {"role": "assistant", "content": "runs far"}])
     assert learnt(example, tokenizer()) == ["runs far </s>"]
+
+
+def test_the_student_is_saved_with_the_template_that_was_used(tmp_path: Path) -> None:
+    (tmp_path / "own.jinja").write_text(MARKED, encoding="utf-8")
+    path = project(tmp_path, data={"train": "train.jsonl", "val": "train.jsonl", "template": "own.jinja"})
+    for rows, template in (([{"messages": DIALOGUE}], MARKED), ([{"text": "the dog sleeps"}], TEMPLATE)):
+        write_jsonl(tmp_path / "train.jsonl", rows)
+        done = distill(
+            DistillConfig.read_changed(path, ["plan.max_steps=1"]), tmp_path / str(len(template)), progress=False
+        )
+        assert transformers.AutoTokenizer.from_pretrained(done.model).chat_template == template
 
 
 def test_a_template_that_is_absent_is_told(tmp_path: Path) -> None:

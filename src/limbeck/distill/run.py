@@ -108,13 +108,19 @@ def _look_ahead(ready: Ready, accelerator: Accelerator) -> None:
 
 
 def save_student(ready: Ready, folder: Path) -> Path:
-    """Write the student so that `transformers` alone can load it; adaptors are merged into it."""
+    """Write the student so that `transformers` alone can load it; adaptors are merged into it.
+
+    Its tokenizer gets the chat template by which the student has read dialogues.
+    """
     student: Any = ready.student
     if hasattr(student, "merge_and_unload"):
         student = student.merge_and_unload()
+    processor = ready.splits.processor
+    if ready.splits.template is not None:
+        processor.chat_template = ready.splits.template
     with quiet_transformers(), writing(folder):
         student.save_pretrained(folder)
-        ready.splits.processor.save_pretrained(folder)
+        processor.save_pretrained(folder)
     return folder
 
 
