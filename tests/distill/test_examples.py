@@ -133,6 +133,16 @@ def test_a_wrong_row_is_told_by_its_place(task: TaskName, values: dict[str, Any]
     assert str(caught.value).startswith(message)
 
 
+def test_a_source_and_a_target_that_are_cut_keep_their_end_marks() -> None:
+    values = {"source": "the red dog sleeps", "target": "a cat runs far"}
+    example = encoded("seq2seq", values, max_length=4)
+    start = tokenizer().bos_token_id
+    assert example.input_ids == [start, *ids("the red"), END]
+    assert example.targets == [start, *ids("a cat"), END]
+    with pytest.raises(LimbeckError, match=r"here: 6 tokens, and data\.max_length is 4"):
+        encoded("seq2seq", values, max_length=4, long="error")
+
+
 def test_what_is_too_long_can_be_an_error() -> None:
     with pytest.raises(LimbeckError, match=r"here: 4 tokens, and data\.max_length is 3"):
         encoded("causal-lm", {"text": "the dog sleeps"}, max_length=3, long="error")

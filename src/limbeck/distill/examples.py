@@ -146,9 +146,9 @@ class Encoder:
         return next_tokens(ids, prompt=len(prompt), offsets=offsets)
 
     def _pair(self, row: Row) -> list[Example]:
-        source = self.tokenizer(self._read(row, "source")).input_ids
-        target = self.tokenizer(text_target=self._read(row, "target")).input_ids
-        return [Example(self._fit(source, row), self._fit(target, row))]
+        source = self._encoded(row, self._read(row, "source"))
+        target = self._encoded(row, text_target=self._read(row, "target"))
+        return [Example([*source.input_ids], [*target.input_ids])]
 
     def _class(self, row: Row) -> list[Example]:
         second = (self._read(row, "text_pair"),) if self.column("text_pair") in row.values else ()
@@ -186,12 +186,16 @@ class Encoder:
         return ids[: self.data.max_length]
 
     def _marked(self, texts: tuple[str, ...], targets: list[int], row: Row) -> Example:
+        encoded = self._encoded(row, *texts)
+        return Example([*encoded.input_ids], targets, segments=_segments(encoded))
+
+    def _encoded(self, row: Row, *texts: str, **target: str) -> Any:
         """Cut by the tokenizer, which keeps the marks at the ends where they belong."""
-        encoded = self.tokenizer(*texts)
+        encoded = self.tokenizer(*texts, **target)
         if len(encoded.input_ids) > self.data.max_length:
             self._refuse_long(len(encoded.input_ids), row)
-            encoded = self.tokenizer(*texts, truncation=True, max_length=self.data.max_length)
-        return Example([*encoded.input_ids], targets, segments=_segments(encoded))
+            encoded = self.tokenizer(*texts, **target, truncation=True, max_length=self.data.max_length)
+        return encoded
 
     def _refuse_long(self, length: int, row: Row) -> None:
         if self.data.long == "error":
