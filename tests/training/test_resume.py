@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,8 @@ import torch
 from limbeck.batch import Batch
 from limbeck.errors import LimbeckError, TrainingError
 from limbeck.losses.term import Term
-from limbeck.training.checkpoint import newest_checkpoint, pointed
+from limbeck.training.callbacks import Callback, Progress
+from limbeck.training.checkpoint import newest_checkpoint, pointed, write_checkpoint
 from limbeck.training.loop import fit
 from limbeck.training.plan import Plan
 from limbeck.training.run_folder import RunFolder
@@ -176,6 +179,63 @@ def test_folder_that_is_not_empty_is_refused(tmp_path: Path) -> None:
 def test_resume_without_a_checkpoint_starts(tmp_path: Path) -> None:
     resumed, plain = snapshot(train(tmp_path / "one", resume=True)), snapshot(train(tmp_path / "two"))
     assert all(torch.equal(resumed[name], plain[name]) for name in plain)
+
+
+class Heeded(TaggingTask):
+    """Its second term weighs what validations have said so far."""
+
+    def __init__(self) -> None:
+        super().__init__(dropout=0.3)
+        self.register_buffer("heard", torch.zeros(()))
+
+    def forward(self, batch: Batch) -> dict[str, Term]:
+        terms = super().forward(batch)
+        return terms | {"mse": Term(terms["mse"].total * self.get_buffer("heard"), terms["mse"].count)}
+
+
+class Heed(Callback):
+    """Moves state on validation, and stops after so many epochs."""
+
+    def __init__(self, epochs: int | None = None) -> None:
+        self.epochs = epochs
+
+    def on_validation(self, progress: Progress, row: Mapping[str, float]) -> None:
+        progress.task.get_buffer("heard").add_(row["val/ce"])
+
+    def on_epoch(self, progress: Progress) -> None:
+        if progress.epoch == self.epochs:
+            raise KeyboardInterrupt
+
+
+# Eight steps an epoch: a checkpoint is due at its last one, or a validation, or both.
+@pytest.mark.parametrize("more", [{"save_every": 4}, {"save_every": 1}, {"validate_every": 4}, {"validate_every": 3}])
+def test_a_checkpoint_at_an_epoch_s_end_has_what_its_validation_moved(more: dict[str, Any], tmp_path: Path) -> None:
+    def go(name: str, *, epochs: int | None = None, resume: bool = False) -> Task:
+        task, run = Heeded(), RunFolder(tmp_path / name, resume=resume)
+        plan, held = Plan(**PLAN | more), sentences(4, shuffle=False, number=8)
+        with nullcontext() if epochs is None else pytest.raises(KeyboardInterrupt):
+            fit(task, sentences(), plan, run=run, validation_loader=held, callbacks=[Heed(epochs)], resume=resume,
+                progress=False)  # fmt: skip
+        return task
+
+    whole, stopped = go("whole"), snapshot(go("run", epochs=1))
+    found = newest_checkpoint(tmp_path / "run" / "checkpoints")
+    assert found is not None
+    assert (found.state["step"], found.state["epoch"], found.state["batch"]) == (8, 1, 0)
+    assert float(stopped["heard"]) > 0
+    torch.testing.assert_close(found.tensors("model"), stopped, rtol=0, atol=0)
+    go("run", resume=True)
+    assert outcome(tmp_path / "run") == outcome(tmp_path / "whole")
+    assert float(whole.get_buffer("heard")) > float(stopped["heard"])
+
+
+def test_a_checkpoint_that_is_written_again_has_the_tensors_of_then(tmp_path: Path) -> None:
+    for value in (1.0, 2.0):
+        model = {"heard": torch.tensor(value)}
+        path = write_checkpoint(tmp_path, 3, {"model": model, "optimizer": {}}, {"epoch": int(value)})
+        found = newest_checkpoint(tmp_path)
+        assert found is not None
+        assert (found.path, found.state["epoch"], found.tensors("model")) == (path, value, model)
 
 
 def test_weight_that_is_not_finite_leaves_the_last_good_checkpoint(tmp_path: Path) -> None:

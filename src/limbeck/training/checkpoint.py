@@ -63,12 +63,14 @@ def write_checkpoint(
         state: Everything else, in what JSON can hold.
 
     Returns:
-        The checkpoint's folder. Where there is a checkpoint of this step already, its tensors are those of now, and
-        only its state is written anew: at no moment is there less than one complete checkpoint.
+        The checkpoint's folder. Where there is a checkpoint of this step already, from which an epoch without further
+        batches was resumed, the optimiser's tensors are those of now; model and state are written anew, each at once
+        and in the same length: at no moment is there less than one complete checkpoint.
     """
     path = folder / folder_name(step)
     if path.exists():
         sizes = read_checkpoint(path).state["bytes"]
+        sizes["model"] = write_tensors(path / "model.safetensors", files["model"])
         write_json(path / STATE, {**state, "step": step, "bytes": sizes})
         return path
     unfinished = folder / f".unfinished-{path.name}"

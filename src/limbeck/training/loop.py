@@ -28,7 +28,7 @@ from limbeck.training.progress import progress_display
 from limbeck.training.resume import Keeper
 from limbeck.training.run_folder import RunFolder
 from limbeck.training.schedule import lr_factor
-from limbeck.training.seed import set_seed, undisturbed_randomness
+from limbeck.training.seed import RandomState, random_state, set_seed, undisturbed_randomness
 from limbeck.training.step import StepGradient
 from limbeck.training.task import Task
 from limbeck.training.trackers import Trackers, make_accelerator
@@ -189,7 +189,8 @@ class _Loop:
         if self.keeper is not None:
             self.keeper.restore_randomness()
         self.meter.start_clock()
-        while group := list(islice(batches, plan.accumulate)):
+        group = list(islice(batches, plan.accumulate))
+        while group:
             self._tell("on_step")
             self._step([on_device(batch, self.accelerator) for batch in group])
             at.batch += len(group)
@@ -200,8 +201,12 @@ class _Loop:
             improved = plan.validate_every != "epoch" and at.step % plan.validate_every == 0 and self._validate()
             if self.history.stopped:
                 break
-            if improved or (plan.save_every and at.step % plan.save_every == 0):
-                self._save()
+            due = improved or (plan.save_every and at.step % plan.save_every == 0)
+            before = random_state() if due else None
+            group = list(islice(batches, plan.accumulate))
+            # An epoch's last step is saved at the epoch's end, after a validation, which may move state.
+            if before is not None and group:
+                self._save(before)
         if not at.batch:
             raise LimbeckError(
                 f"the loader gives no batch in epoch {at.epoch + 1}; it must have at least one a process, "
@@ -234,14 +239,14 @@ class _Loop:
         validated_here = bool(self.history.validations) and self.history.validations[-1]["step"] == at.step
         if (plan.validate_every == "epoch" or self.history.stopped) and not validated_here:
             self._validate()
-        self._save(epoch_end=True)
+        self._save(random_state(), epoch_end=True)
         self._tell("on_epoch")
 
-    def _save(self, *, epoch_end: bool = False) -> None:
+    def _save(self, randomness: RandomState, *, epoch_end: bool = False) -> None:
         self._log()
         if self.keeper is not None:
             self.at.seconds = time.perf_counter() - self.started
-            path = self.keeper.save(epoch_end=epoch_end, stopped=self.history.stopped)
+            path = self.keeper.save(randomness, epoch_end=epoch_end, stopped=self.history.stopped)
             self._tell("on_checkpoint", path)
         elif epoch_end and self.plan.average_last:
             self.last_weights.append(snapshot(self.task))

@@ -30,7 +30,7 @@ from limbeck.training.checkpoint import (
 )
 from limbeck.training.plan import Plan
 from limbeck.training.run_folder import RunFolder
-from limbeck.training.seed import random_state, restore_random_state
+from limbeck.training.seed import RandomState, restore_random_state
 from limbeck.training.weights import load_own_state, snapshot
 
 FREE = ("log_every", "keep_last")
@@ -64,10 +64,11 @@ class Keeper:
         self.names = [names[id(value)] for group in optimizer.param_groups for value in group["params"]]
         self.found: Checkpoint | None = None
 
-    def save(self, *, epoch_end: bool, stopped: str) -> Path:
+    def save(self, randomness: RandomState, *, epoch_end: bool, stopped: str) -> Path:
         """Write a checkpoint, and remove those that are no longer needed.
 
         Args:
+            randomness: Of this process, before it loaded the batch that comes next.
             epoch_end: Whether it counts as an epoch's for the average.
             stopped: Why the run ended; empty while it goes on.
 
@@ -80,8 +81,7 @@ class Keeper:
         for name, value in self.parameters.items():
             if not value.isfinite().all():
                 raise TrainingError(f"after step {self.at.step}: the weight {name!r} is not finite; nothing was saved")
-        here = random_state()
-        states = gather_object([here]) if self.accelerator.num_processes > 1 else [here]
+        states = gather_object([randomness]) if self.accelerator.num_processes > 1 else [randomness]
         path = self.run.checkpoints / folder_name(self.at.step)
         if self.accelerator.is_main_process:
             files = {"model": snapshot(self.at.task), "optimizer": self._optimizer_tensors()}

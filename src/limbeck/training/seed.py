@@ -11,6 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+RandomState = tuple[dict[str, Tensor], dict[str, Any]]
+"""Of every generator: tensors (torch), and what JSON can hold (Python, numpy)."""
+
 
 def set_seed(seed: int, *more: int) -> None:
     """Seed Python, numpy and torch (CPU and CUDA).
@@ -33,8 +36,8 @@ def set_seed(seed: int, *more: int) -> None:
     torch.manual_seed(mixed[2])
 
 
-def random_state() -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """The state of every generator: tensors (torch), and what JSON can hold (Python, numpy)."""
+def random_state() -> RandomState:
+    """The state of every generator, as it is now."""
     tensors = {"cpu": torch.get_rng_state()}
     if torch.cuda.is_available() and torch.cuda.is_initialized():
         tensors["cuda"] = torch.cuda.get_rng_state()
