@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 from accelerate import Accelerator
+from accelerate.state import AcceleratorState, GradientState
 from torch import Tensor
 
 from limbeck.batch import Batch
 from limbeck.errors import LimbeckError, TrainingError
 from limbeck.losses.term import Term
 from limbeck.training import device
-from limbeck.training.device import check_bf16
+from limbeck.training.device import accelerator_on, check_bf16
 from limbeck.training.loop import fit
 from limbeck.training.run_folder import RunFolder
-from tests.training.toys import Line, line_batches, plain
+from tests.training.toys import Line, TaggingTask, line_batches, plain, sentences
 
 
 class Untruthful(Line):
@@ -86,3 +88,56 @@ def test_a_launcher_whose_processes_do_not_know_of_one_another_is_refused(monkey
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(LimbeckError, match=r"WORLD_SIZE says 2 processes, and the accelerator knows of one"):
         fit(Line(), line_batches(), plain(), accelerator=accelerator, progress=False)
+
+
+@pytest.fixture
+def afresh() -> Iterator[None]:
+    """Accelerate keeps its first choices for a whole process: none before the test, and none of the test's after it."""
+    AcceleratorState._reset_state(reset_partial_state=True)
+    GradientState._reset_state()
+    yield
+    AcceleratorState._reset_state(reset_partial_state=True)
+    GradientState._reset_state()
+
+
+ASKED = {
+    "ACCELERATE_GRADIENT_ACCUMULATION_STEPS": ("4", "gradient_accumulation_steps 4 for 1"),
+    "ACCELERATE_MIXED_PRECISION": ("bf16", "mixed_precision 'bf16' for 'no'"),
+    "ACCELERATE_DYNAMO_BACKEND": ("EAGER", "dynamo_backend 'eager' for 'no'"),
+}
+
+
+@pytest.mark.usefixtures("afresh")
+@pytest.mark.parametrize("name", ASKED)
+@pytest.mark.parametrize("handed", [False, True])
+def test_the_plan_alone_decides_whatever_the_environment_asks_for(
+    name: str, handed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def rows() -> list[tuple[float, float]]:
+        accelerator = accelerator_on("cpu") if handed else None
+        plan = plain(clip=0.1, log_every=1)
+        history = fit(TaggingTask(), sentences(), plan, accelerator=accelerator, progress=False)
+        return [(row["loss"], row["grad_norm"]) for row in history.log]
+
+    expected = rows()
+    AcceleratorState._reset_state(reset_partial_state=True)
+    GradientState._reset_state()
+    monkeypatch.setenv(name, ASKED[name][0])
+    assert rows() == expected
+
+
+@pytest.mark.usefixtures("afresh")
+@pytest.mark.parametrize("name", ASKED)
+def test_an_accelerator_that_would_decide_is_refused(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    value, told = ASKED[name]
+    monkeypatch.setenv(name, value)
+    accelerator = Accelerator(cpu=True)
+    with pytest.raises(LimbeckError, match=rf"^the accelerator has {told}; .*accelerator_on\(device\)[^\n]*$"):
+        fit(Line(), line_batches(), plain(), accelerator=accelerator, progress=False)
+
+
+@pytest.mark.usefixtures("afresh")
+def test_a_precision_that_the_process_was_given_before_is_told() -> None:
+    Accelerator(cpu=True, mixed_precision="bf16")
+    with pytest.raises(LimbeckError, match="the accelerator has mixed_precision 'bf16' for 'no'"):
+        fit(Line(), line_batches(), plain(), progress=False)

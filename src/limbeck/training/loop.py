@@ -19,7 +19,7 @@ from limbeck.errors import LimbeckError, near_matches
 from limbeck.training.averaging import average_weights
 from limbeck.training.best import Best
 from limbeck.training.callbacks import Callback, History, Progress
-from limbeck.training.device import check_bf16
+from limbeck.training.device import check_bf16, check_plain
 from limbeck.training.feed import batches_in_epoch, batches_of_epoch
 from limbeck.training.meter import Meter
 from limbeck.training.optimizer import adamw, learning_parameters
@@ -122,6 +122,7 @@ class _Loop:
     ) -> None:
         if accelerator.distributed_type not in _SUPPORTED:
             raise LimbeckError(f"fit runs on one device or under DDP; got {accelerator.distributed_type.value}")
+        check_plain(accelerator)
         launched = os.environ.get("WORLD_SIZE", "1")
         if accelerator.num_processes == 1 and launched not in ("", "1"):
             # Each would train alone, and all of them in one folder.

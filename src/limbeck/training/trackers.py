@@ -11,6 +11,7 @@ from accelerate.tracking import GeneralTracker
 
 from limbeck.errors import LimbeckError
 from limbeck.training.callbacks import Callback, Progress
+from limbeck.training.device import plain_accelerator
 
 
 def make_accelerator(trackers: Sequence[str | GeneralTracker] = (), folder: Path | None = None) -> Accelerator:
@@ -26,7 +27,7 @@ def make_accelerator(trackers: Sequence[str | GeneralTracker] = (), folder: Path
     # Accelerate does not see processes on CPUs unless it is told that there is nothing else.
     cpu = not torch.accelerator.is_available()
     try:
-        accelerator = Accelerator(cpu=cpu, log_with=list(trackers) or None, project_dir=folder)
+        accelerator = plain_accelerator(cpu=cpu, trackers=trackers, folder=folder)
     except ValueError as error:
         raise LimbeckError(f"trackers: {error}") from None
     if len(accelerator.log_with) != len(trackers):
