@@ -57,6 +57,20 @@ def test_its_state_is_in_the_checkpoint() -> None:
     assert float(first.t) > 0.4
 
 
+@pytest.mark.parametrize("t_end", [1.0, 0.7])
+def test_what_validations_say_does_not_depend_on_where_the_target_is(t_end: float) -> None:
+    student, teacher = torch.randn(2, 4, 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    ours, theirs = student.log_softmax(-1), teacher.log_softmax(-1)
+    target = ((1 - t_end) * ours + t_end * theirs).softmax(-1)
+    method = TemporallyAdaptiveDistillation(t_end=t_end, adaptive=False)
+    for progress in (0.0, 0.5, 1.0):
+        method.begin_step(progress)
+        said = method.eval()(Signals(logits=student), Signals(logits=teacher), {})["taid"]
+        assert float(said.total) == pytest.approx(float(-(target * ours).sum()))
+    method.begin_step(0.0)
+    assert float(method.train()(Signals(logits=student), Signals(logits=teacher), {})["taid"].total) != said.total
+
+
 def test_evaluation_does_not_move_it() -> None:
     method = TemporallyAdaptiveDistillation().eval()
     method(Signals(logits=torch.zeros(1, 1, 2)), Signals(logits=torch.ones(1, 1, 2)), {})

@@ -23,6 +23,9 @@ Share = Annotated[float, Field(ge=0, le=1)]
 class TemporallyAdaptiveDistillation(Method):
     """Forward KL to a target between student and teacher, whose share ``t`` of the teacher adapts to the loss.
 
+    In evaluation mode the target is that of the end, ``t = t_end``: a validation shall tell how far the student is, and
+    not how far its target has moved.
+
     Args:
         t_start: The teacher's share at the beginning.
         t_end: At the end.
@@ -76,7 +79,8 @@ class TemporallyAdaptiveDistillation(Method):
         """One term; what it is in training decides how ``t`` moves at the next step."""
         assert isinstance(student.logits, Tensor)
         assert isinstance(teacher.logits, Tensor | SparseLogits)
-        term = taid_divergence(student.logits, teacher.logits, float(self.t), mask=student.mask, entropy=False)
+        t = float(self.t) if self.training else self.t_end
+        term = taid_divergence(student.logits, teacher.logits, t, mask=student.mask, entropy=False)
         if self.training:
             self.seen += torch.stack([term.total.detach(), term.count]).to(self.seen)
         return {"taid": term}
