@@ -11,7 +11,7 @@ import torch
 from accelerate import Accelerator
 
 from limbeck.training.checkpoint import read_tensors
-from tests.training.two_processes import train
+from tests.training.two_processes import Following, train
 
 ROOT = Path(__file__).parents[2]
 
@@ -43,12 +43,13 @@ def log(run: Path) -> list[dict[str, Any]]:
     [
         ("plain", {"accumulate": 2}),
         ("accumulated", {"accumulate": 4}),
+        ("following", {"accumulate": 2, "kind": Following}),
     ],
 )
 def test_two_processes_train_as_one(two: str, one: dict[str, Any], folder: Path, tmp_path: Path) -> None:
     train(tmp_path / "one", Accelerator(cpu=True), **one)
     expected, found = (read_tensors(run / "model.safetensors") for run in (tmp_path / "one", folder / two))
-    learnt = [name for name in expected if name != "seen"]
+    learnt = [name for name in expected if not name.endswith("seen")]  # of the batches of one process
     torch.testing.assert_close({n: found[n] for n in learnt}, {n: expected[n] for n in learnt}, rtol=1e-9, atol=1e-10)
     for row, other in zip(log(folder / two), log(tmp_path / "one"), strict=True):
         assert row.keys() == other.keys()
@@ -67,3 +68,10 @@ def test_processes_drop_different_units_and_resume_exactly(folder: Path) -> None
     last = next((folder / "dropout" / "checkpoints").glob("step-*"))
     states = [read_tensors(last / f"random-{rank}.safetensors") for rank in (0, 1)]
     assert not torch.equal(states[0]["cpu"], states[1]["cpu"])
+
+
+def test_what_each_process_has_seen_goes_on_as_if_never_stopped(folder: Path) -> None:
+    whole, resumed = (read_tensors(folder / name / "model.safetensors") for name in ("following", "following-resumed"))
+    assert float(whole["method.previous"]) > 0
+    torch.testing.assert_close(resumed, whole, rtol=0, atol=0)
+    assert log(folder / "following")[-1]["val/taid"] == log(folder / "following-resumed")[-1]["val/taid"]

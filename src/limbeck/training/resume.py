@@ -31,7 +31,7 @@ from limbeck.training.checkpoint import (
 from limbeck.training.plan import Plan
 from limbeck.training.run_folder import RunFolder
 from limbeck.training.seed import RandomState, restore_random_state
-from limbeck.training.weights import load_own_state, snapshot
+from limbeck.training.weights import load_own_state, own_state, snapshot, untied
 
 FREE = ("log_every", "keep_last")
 """What a plan may change on resume: it has no part in the weights."""
@@ -81,11 +81,15 @@ class Keeper:
         for name, value in self.parameters.items():
             if not value.isfinite().all():
                 raise TrainingError(f"after step {self.at.step}: the weight {name!r} is not finite; nothing was saved")
-        states = gather_object([randomness]) if self.accelerator.num_processes > 1 else [randomness]
+        alone = self.accelerator.num_processes == 1
+        states = [randomness] if alone else gather_object([randomness])
+        buffers = [] if alone else gather_object([self._buffers()])
         path = self.run.checkpoints / folder_name(self.at.step)
         if self.accelerator.is_main_process:
             files = {"model": snapshot(self.at.task), "optimizer": self._optimizer_tensors()}
             files |= {f"random-{rank}": tensors for rank, (tensors, _) in enumerate(states)}
+            # What a method has seen of its own process's batches, and has not added over processes yet.
+            files |= {f"buffers-{rank}": own for rank, own in enumerate(_differing(buffers)) if own}
             write_checkpoint(
                 self.run.checkpoints,
                 self.at.step,
@@ -122,6 +126,7 @@ class Keeper:
         if found is not None:
             self._check_same(found)
             load_own_state(self.at.task, found.tensors("model"), str(found.path / "model.safetensors"))
+            self._load_buffers(found)
             self._load_optimizer(found.tensors("optimizer"))
             self.at.step, self.at.epoch, self.at.batch = (found.state[name] for name in ("step", "epoch", "batch"))
             self.at.seconds = found.state["seconds"]
@@ -177,6 +182,17 @@ class Keeper:
             told = "; ".join(f"{name}: {_told(then.get(name), now.get(name))}" for name in sorted(differing))
             raise LimbeckError(f"{found.path}: was made by another run: {told}")
 
+    def _buffers(self) -> dict[str, Tensor]:
+        parameters = dict(self.at.task.named_parameters())
+        state, _ = untied(own_state(self.at.task))
+        return {name: value.to("cpu").contiguous() for name, value in state.items() if name not in parameters}
+
+    def _load_buffers(self, found: Checkpoint) -> None:
+        if (name := f"buffers-{self.accelerator.process_index}") in found.state["bytes"]:
+            state = own_state(self.at.task)
+            for buffer, value in found.tensors(name).items():
+                state[buffer].copy_(value)
+
     def _optimizer_tensors(self) -> dict[str, Tensor]:
         state: dict[int, dict[str, Tensor]] = self.optimizer.state_dict()["state"]
         return {
@@ -210,6 +226,11 @@ class Keeper:
         remove_others(self.run.checkpoints, kept)
         if self.best.step is not None:
             point(self.run.checkpoints, "best", self.best.step)
+
+
+def _differing(buffers: list[dict[str, Tensor]]) -> list[dict[str, Tensor]]:
+    """Of each process's buffers those that are not as the main process has them."""
+    return [{name: value for name, value in own.items() if not torch.equal(value, buffers[0][name])} for own in buffers]
 
 
 def _told(then: Any, now: Any) -> str:
