@@ -11,7 +11,7 @@ import torch
 from accelerate import Accelerator
 
 from limbeck.training.checkpoint import read_tensors
-from tests.training.two_processes import Following, train
+from tests.training.two_processes import INPUTS, Following, Hardened, descended, train
 
 ROOT = Path(__file__).parents[2]
 
@@ -75,3 +75,12 @@ def test_what_each_process_has_seen_goes_on_as_if_never_stopped(folder: Path) ->
     assert float(whole["method.previous"]) > 0
     torch.testing.assert_close(resumed, whole, rtol=0, atol=0)
     assert log(folder / "following")[-1]["val/taid"] == log(folder / "following-resumed")[-1]["val/taid"]
+
+
+def test_what_learns_by_itself_stays_the_same_on_both(folder: Path) -> None:
+    first, second = (read_tensors(folder / f"augmenter-{rank}.safetensors") for rank in (0, 1))
+    torch.testing.assert_close(second, first, rtol=0, atol=0)
+    assert all(float(first[name]) != float(value) for name, value in Hardened().method.augmenter.named_parameters())
+    for rank in (0, 1):
+        moved = read_tensors(folder / f"descended-{rank}.safetensors")
+        torch.testing.assert_close(moved, descended(INPUTS))

@@ -3,22 +3,31 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from accelerate import Accelerator
+from torch import Tensor, nn
+from torch.func import functional_call
 
 from limbeck.batch import Batch
+from limbeck.files import write_tensors
 from limbeck.losses.term import Term
+from limbeck.methods.base import Networks
+from limbeck.methods.hard import HardAugmentation
 from limbeck.methods.taid import TemporallyAdaptiveDistillation
+from limbeck.methods.unroll import KeptAdamW
 from limbeck.signals import Signals
 from limbeck.training.clock import MethodClock
 from limbeck.training.loop import fit
 from limbeck.training.plan import Plan
 from limbeck.training.run_folder import RunFolder
+from limbeck.training.task import Task
 from tests.training.toys import TaggingTask, sentences
 
+INPUTS = (0.5, -2.0)
 PLAN: dict[str, Any] = {"lr": 1e-2, "epochs": 2, "log_every": 1, "clip": 1.0}
 
 
@@ -32,6 +41,45 @@ class Following(TaggingTask):
     def forward(self, batch: Batch) -> dict[str, Term]:
         logits = self.head(torch.tanh(self.layer(self.embed(batch["ids"]))))
         return self.method(Signals(logits=logits, mask=batch["mask"]), self.teacher(batch), batch)
+
+
+class Hardened(Task):
+    """Learns with an augmenter, which learns by itself."""
+
+    def __init__(self) -> None:
+        method = HardAugmentation(bound=100.0, least=0.0)
+        super().__init__(method.weights)
+        torch.manual_seed(4)
+        self.student = nn.Sequential(nn.Flatten(), nn.Linear(48, 3))
+        self.taught = [nn.Sequential(nn.Conv2d(3, 2, 3), nn.Flatten(), nn.Linear(8, 3)).requires_grad_(False)]
+        self.method = method
+        method.meet(Networks(self.student, self.taught[0], lambda batch: batch["x"]))
+
+    def forward(self, batch: Batch) -> dict[str, Term]:
+        signals = (Signals(logits=network(batch["x"])) for network in (self.student, self.taught[0]))
+        return self.method(*signals, batch)
+
+
+def augmenter(accelerator: Accelerator) -> dict[str, Tensor]:
+    """What this process's augmenter has become on batches that are unlike those of the other."""
+    generator = torch.Generator().manual_seed(0)
+    batches = [{"x": torch.randn(4, 3, 4, 4, generator=generator) * (1 + 3 * (number % 2))} for number in range(8)]
+    task = Hardened()
+    fit(task, batches, Plan(lr=1e-2, epochs=1), accelerator=accelerator, progress=False)
+    return dict(task.method.augmenter.named_parameters())
+
+
+def descended(own: Sequence[float]) -> dict[str, Tensor]:
+    """A line and its own AdamW after three steps down the mean of what these inputs say."""
+    line = nn.Linear(1, 1, dtype=torch.float64)
+    nn.init.ones_(line.weight)
+    nn.init.zeros_(line.bias)
+    adam = KeptAdamW(line.parameters(), lr=0.1)
+    for step in (1, 2, 3):
+        inputs = torch.tensor(own, dtype=torch.float64).unsqueeze(-1) ** step
+        adam.descend(line, lambda values, inputs=inputs: (functional_call(line, values, inputs) - 3).square().mean())
+    # The moments too: AdamW's steps are the same for a sum and for a mean.
+    return {**line.state_dict(), **adam.state_dict()}
 
 
 def train(
@@ -84,6 +132,9 @@ def main(folder: Path) -> None:
     train_and_resume(folder / "resumed", accelerator, dropout=0.3)
     train(folder / "following", accelerator, kind=Following)
     train_and_resume(folder / "following-resumed", accelerator, kind=Following)
+    rank = accelerator.process_index
+    write_tensors(folder / f"augmenter-{rank}.safetensors", augmenter(accelerator))
+    write_tensors(folder / f"descended-{rank}.safetensors", descended([INPUTS[rank]]))
     accelerator.end_training()
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import torch
+import torch.distributed
 from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -83,9 +84,13 @@ class KeptAdamW(nn.Module):
         self.register_buffer("steps", torch.zeros((), dtype=torch.long))
 
     def descend(self, module: nn.Module, loss: Callable[[dict[str, Tensor]], Tensor]) -> None:
-        """Move a module's parameters, the same as at the start, down a loss that is a function of them by name."""
+        """Move a module's parameters, the same as at the start, down a loss that is a function of them by name.
+
+        Of several processes each has a loss of its own batch; all of them move down the mean of the gradients.
+        """
         parameters = _free(module)
-        self.step(module.parameters(), torch.autograd.grad(loss(parameters), list(parameters.values())))
+        slopes = torch.autograd.grad(loss(parameters), list(parameters.values()))
+        self.step(module.parameters(), _mean_over_processes(slopes))
 
     @torch.no_grad()
     def step(self, parameters: Iterable[Tensor], gradients: Iterable[Tensor]) -> None:
@@ -98,6 +103,16 @@ class KeptAdamW(nn.Module):
             second.lerp_(slope.square(), 0.001)
             unbiased = first / (1 - 0.9**time), (second / (1 - 0.999**time)).sqrt()
             value.mul_(1 - self.lr * self.weight_decay).sub_(self.lr * unbiased[0] / (unbiased[1] + 1e-8))
+
+
+def _mean_over_processes(slopes: Sequence[Tensor]) -> list[Tensor]:
+    """DDP, which adds the other gradients, does not see these."""
+    if not torch.distributed.is_initialized():
+        return list(slopes)
+    means = [(slope / torch.distributed.get_world_size()).contiguous() for slope in slopes]
+    for mean in means:
+        torch.distributed.all_reduce(mean)
+    return means
 
 
 def _free(module: nn.Module) -> dict[str, Tensor]:
