@@ -40,6 +40,21 @@ def test_one_step_is_adamw_on_the_weighted_means() -> None:
     torch.testing.assert_close(own_state(task), own_state(reference))
 
 
+def test_each_step_has_the_rate_of_its_schedule() -> None:
+    plan = plain(lr=0.1, warmup=3, schedule="linear", min_lr=0.01, log_every=1)
+    history = fit(Line(), line_batches(), plan, progress=False)
+    # A third of the way up at the first step, the peak at the third, and then down to the floor at the eighth.
+    expected = [0.1 / 3, 0.2 / 3, 0.1, 0.082, 0.064, 0.046, 0.028, 0.01]
+    assert [row["lr"] for row in history.log] == pytest.approx(expected)
+
+
+def test_the_first_step_is_as_long_as_its_rate() -> None:
+    """AdamW's first step has the length of the rate, whatever the gradient."""
+    task = Line()
+    fit(task, line_batches(), plain(lr=0.1, warmup=4, epochs=None, max_steps=1), progress=False)
+    assert task.slope.item() == pytest.approx(0.1 / 4)
+
+
 @pytest.mark.parametrize("accumulate", [2, 4])
 def test_accumulation_gives_the_weights_of_the_whole_batch(accumulate: int) -> None:
     whole, split = TaggingTask(), TaggingTask()

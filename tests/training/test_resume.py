@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import torch
 from limbeck.batch import Batch
 from limbeck.errors import LimbeckError, TrainingError
 from limbeck.losses.term import Term
-from limbeck.training.callbacks import Callback, Progress
+from limbeck.training.callbacks import Callback, History, Progress
 from limbeck.training.checkpoint import newest_checkpoint, pointed, write_checkpoint
 from limbeck.training.loop import fit
 from limbeck.training.plan import Plan
@@ -194,13 +194,17 @@ class Heeded(TaggingTask):
 
 
 class Heed(Callback):
-    """Moves state on validation, and stops after so many epochs."""
-
-    def __init__(self, epochs: int | None = None) -> None:
-        self.epochs = epochs
+    """Moves state on validation."""
 
     def on_validation(self, progress: Progress, row: Mapping[str, float]) -> None:
         progress.task.get_buffer("heard").add_(row["val/ce"])
+
+
+class Stop(Callback):
+    """After so many epochs."""
+
+    def __init__(self, epochs: int) -> None:
+        self.epochs = epochs
 
     def on_epoch(self, progress: Progress) -> None:
         if progress.epoch == self.epochs:
@@ -213,9 +217,9 @@ def test_a_checkpoint_at_an_epoch_s_end_has_what_its_validation_moved(more: dict
     def go(name: str, *, epochs: int | None = None, resume: bool = False) -> Task:
         task, run = Heeded(), RunFolder(tmp_path / name, resume=resume)
         plan, held = Plan(**PLAN | more), sentences(4, shuffle=False, number=8)
+        told = [Heed()] if epochs is None else [Heed(), Stop(epochs)]
         with nullcontext() if epochs is None else pytest.raises(KeyboardInterrupt):
-            fit(task, sentences(), plan, run=run, validation_loader=held, callbacks=[Heed(epochs)], resume=resume,
-                progress=False)  # fmt: skip
+            fit(task, sentences(), plan, run=run, validation_loader=held, callbacks=told, resume=resume, progress=False)
         return task
 
     whole, stopped = go("whole"), snapshot(go("run", epochs=1))
@@ -227,6 +231,22 @@ def test_a_checkpoint_at_an_epoch_s_end_has_what_its_validation_moved(more: dict
     go("run", resume=True)
     assert outcome(tmp_path / "run") == outcome(tmp_path / "whole")
     assert float(whole.get_buffer("heard")) > float(stopped["heard"])
+
+
+@pytest.mark.parametrize("epochs", [2, 3])
+def test_patience_goes_on_with_what_it_has_waited(epochs: int, tmp_path: Path) -> None:
+    def go(name: str, scores: Iterator[float], *callbacks: Callback, resume: bool = False) -> History:
+        plan, run = Plan(lr=1e-2, epochs=9, patience=3, monitor="score"), RunFolder(tmp_path / name, resume=resume)
+        return fit(TaggingTask(), sentences(8), plan, run=run, validate=lambda task: {"score": next(scores)},
+                   callbacks=callbacks, resume=resume, progress=False)  # fmt: skip
+
+    whole, parts = (iter([1.0, 3.0, 2.0, 4.0, 3.0, 2.0, 4.0]) for _ in range(2))
+    expected = go("whole", whole)
+    with pytest.raises(KeyboardInterrupt):
+        go("run", parts, Stop(epochs))
+    resumed = go("run", parts, resume=True)
+    assert (expected.stopped, expected.steps, expected.best_step) == ("patience", 16, 4)
+    assert (resumed.stopped, resumed.steps, resumed.best_step) == ("patience", 16, 4)
 
 
 def test_a_checkpoint_that_is_written_again_has_the_tensors_of_then(tmp_path: Path) -> None:
