@@ -1,4 +1,8 @@
-"""What every method must be; a method without an entry in ``entries.py`` or in a test file here fails."""
+"""What every method must be; a method without an entry in ``entries.py`` or in a test file here fails.
+
+So does one with a name that has no value in ``values.py``, and no word (``ELSEWHERE``) there or in a test file of where
+its value is tested.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ import importlib
 import inspect
 import pkgutil
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import pytest
 import torch
@@ -14,24 +19,26 @@ from torch import Tensor
 import limbeck.methods
 from limbeck.losses.term import Term
 from limbeck.methods.base import Method
+from limbeck.methods.find import make_method
 from limbeck.signals import Signals
 from tests import methods as tests_of_methods
 from tests.methods import entries
 from tests.methods.entries import Entry
+from tests.methods.values import ELSEWHERE, VALUES, Value
 
 NUMBER = 6
 
 
-def collected() -> dict[type[Method], Entry]:
-    """The entries of ``entries.py``, and those that test files keep beside their tests."""
-    found = dict(entries.ENTRIES)
+def collected(name: str, first: Mapping[Any, Any]) -> dict[Any, Any]:
+    """What ``entries.py`` or ``values.py`` has, and what test files keep beside their tests under the same name."""
+    found = dict(first)
     for module in pkgutil.iter_modules(tests_of_methods.__path__, "tests.methods."):
         if module.name.rpartition(".")[2].startswith("test_") and module.name != __name__:
-            found |= getattr(importlib.import_module(module.name), "ENTRIES", {})
+            found |= getattr(importlib.import_module(module.name), name, {})
     return found
 
 
-ENTRIES = collected()
+ENTRIES: dict[type[Method], Entry] = collected("ENTRIES", entries.ENTRIES)
 
 
 def public_methods() -> set[type[Method]]:
@@ -48,6 +55,24 @@ def public_methods() -> set[type[Method]]:
 
 def test_every_method_has_an_entry() -> None:
     assert public_methods() == set(ENTRIES)
+
+
+def test_every_named_method_has_a_value() -> None:
+    valued, elsewhere = {value.name for value in VALUES}, collected("ELSEWHERE", ELSEWHERE)
+    assert valued.isdisjoint(elsewhere)
+    assert valued | elsewhere.keys() == {method.name for method in public_methods() if method.name}
+
+
+@pytest.mark.parametrize("value", VALUES, ids=[value.name for value in VALUES])
+def test_the_loss_is_that_of_the_equation(value: Value) -> None:
+    method = make_method({"name": value.name, **value.settings})
+    method.connect(value.student, value.teacher)
+    for matrix in (each for each in method.parameters() if each.requires_grad):
+        torch.nn.init.eye_(matrix)
+    terms = method.double()(value.student, value.teacher, value.batch)
+    (ours,), (theirs,) = (tensors(side).values() for side in (value.student, value.teacher))
+    found = sum(method.weights[name] * float(term.mean().detach()) for name, term in terms.items())
+    assert found == pytest.approx(value.expected(ours.numpy(), theirs.numpy()), rel=1e-10)
 
 
 every_method = pytest.mark.parametrize("entry", ENTRIES.values(), ids=[method.__name__ for method in ENTRIES])
