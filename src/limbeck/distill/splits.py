@@ -151,7 +151,7 @@ def student_tokenizer(config: DistillConfig, own: bool) -> Any:
     """What the student reads by: the teacher's tokenizer, or its own where the method is for that.
 
     Raises:
-        LimbeckError: The student has another than the teacher, and the method compares the same classes.
+        LimbeckError: Teacher or student have another, and the method compares the same classes.
     """
     named = config.student.name
     if own:
@@ -159,17 +159,19 @@ def student_tokenizer(config: DistillConfig, own: bool) -> Any:
             raise LimbeckError("method: it is for a student with a tokenizer of its own; name one with student.name")
         return load_tokenizer(config.tokenizer or named)
     tokenizer = load_tokenizer(config.tokenizer or config.teacher)
-    if named is None or config.method is None:
+    if config.method is None:
         return tokenizer
-    try:
-        theirs = load_tokenizer(named)
-    except LimbeckError:
-        return tokenizer  # it came without one
-    if theirs.get_vocab() != tokenizer.get_vocab():
-        raise LimbeckError(
-            f"{named} has another tokenizer than {config.tokenizer or config.teacher}: their classes mean different "
-            "words; take a method for that (uld), or a student of the same tokenizer"
-        )
+    chosen = config.tokenizer or config.teacher
+    for name in (config.teacher, named):
+        try:
+            theirs = tokenizer if name in (None, chosen) else load_tokenizer(name)
+        except LimbeckError:
+            continue  # it came without one
+        if theirs.get_vocab() != tokenizer.get_vocab():
+            raise LimbeckError(
+                f"{name} has another tokenizer than {chosen}: their ids mean different words; take a method for that "
+                "(uld), or models of the same tokenizer"
+            )
     return tokenizer
 
 

@@ -75,8 +75,8 @@ def frontier_kd(
 
     Answers that cannot be read are counted apart, so that a gain of format is not taken for one of reckoning. The judge
     knows no truth: it looks whether an answer is that of the short prompt, which it so prefers by construction; nothing
-    is claimed of it. The paper was known from its abstract and
-    reviews alone; the scale, the problems and the solver are ours, and students begin with random weights.
+    is claimed of it. The paper was known from its abstract and reviews alone; the scale, the problems and the solver
+    are ours, and students begin with random weights.
     """
     at_least(1, steps=steps)
     between(0, 1, wrong_labels=wrong_labels)
