@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal
 
 from limbeck.errors import LimbeckError
@@ -38,7 +39,8 @@ def arms(bits: int, k: int) -> list[Arm]:
             Arm(f"rounded-{b}", f"rounded, {b} bits", "baseline", options={"bits": b})
             for b in sorted({8, bits + 1, bits, bits - 1} - {1}, reverse=True)
         ),
-        Arm("qat", f"trained on text, {bits} bits", "baseline", None, 1.0, options=at),
+        # At the rate of the others it ends further from its teacher.
+        Arm("qat", f"trained on text, {bits} bits", "baseline", None, 1.0, options=at | {"lr": 1e-4}),
         Arm("forward-kl", f"forward KL, {bits} bits", "baseline", logits("forward_kl"), options=at),
         Arm("reverse-kl", f"reverse KL, {bits} bits", "baseline", logits("reverse_kl"), options=at),
         Arm("js", f"Jensen-Shannon, {bits} bits", "baseline", logits("generalized_js", beta=0.5), options=at),
@@ -86,7 +88,7 @@ def topkld(
         raise LimbeckError(f"--bits: got {bits}, expected {BITS[0]} to {BITS[-1]}")
     language = Language()
     splits = corpus(lab, language)
-    budget = Budget(lab.pick(smoke=3, default=150, full=1500) if steps is None else steps, lr=2e-3)
+    budget = Budget(lab.pick(smoke=3, default=300, full=1500) if steps is None else steps, lr=3e-4)
     shape = Shape(96, layers=2, heads=4)
     teacher = Teacher("language-96", shape, splits, long_budget(lab), lab.cache, lab.device)
     findings, samples = Findings(), lab.pick(smoke=10, default=500, full=2000)
@@ -96,7 +98,7 @@ def topkld(
             seed,
             shape,
             splits,
-            budget,
+            replace(budget, lr=arm.options.get("lr", budget.lr)),
             language,
             teacher,
             samples,
@@ -133,8 +135,8 @@ def _claims(findings: Findings, bits: int) -> None:
     less, more = f"rounded-{bits}", f"rounded-{bits + 1}"
     far = "KL to the teacher"
     findings.claim_all(
-        ("TopKLD is no further from the teacher than forward KL", "topkld", "forward-kl", far, -0.005),
-        ("TopKLD is no further from the teacher than reverse KL", "topkld", "reverse-kl", far, -0.005),
+        ("TopKLD is no further from the teacher than forward KL (a tenth)", "topkld", "forward-kl", far, 0.0, 1.1),
+        ("TopKLD is no further from the teacher than reverse KL (a tenth)", "topkld", "reverse-kl", far, 0.0, 1.1),
         ("TopKLD is closer to the teacher than training on text", "topkld", "qat", far),
         ("TopKLD writes more valid texts than training on text", "topkld", "qat", "valid"),
         ("TopKLD writes no fewer valid texts than forward KL (1 point)", "topkld", "forward-kl", "valid", -1.0),
