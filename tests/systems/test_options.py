@@ -1,4 +1,4 @@
-"""Wrong options of systems of texts, rankings, demonstrations and theory are told before anything is trained."""
+"""Wrong options of systems are told before anything is trained."""
 
 from __future__ import annotations
 
@@ -40,6 +40,10 @@ LANGUAGE = [
     ("topkld", "k", "-1", "at least 1"),
     ("topkld", "k", "0", "at least 1"),
 ]
+PICTURES = [
+    (slug, "steps", "0", "at least 1")
+    for slug in ("distillweighted", "diswot", "dmae", "hard", "m2mkd", "mix-kd", "nd-loss", "ofa-kd", "tgeo-kd", "trg")
+]
 RETRIEVAL = [(slug, "steps", "0", "at least 1") for slug in ("dse", "margin-mse")]
 INCONTEXT = [
     ("mend", "steps", "0", "at least 1"),
@@ -58,7 +62,7 @@ WORKERS = [(slug, "workers", "0", "at least 1") for slug in ("mend", "taid", "nd
 
 
 @pytest.mark.parametrize(
-    ("system", "option", "value", "wanted"), [*LANGUAGE, *RETRIEVAL, *INCONTEXT, *THEORY, *WORKERS]
+    ("system", "option", "value", "wanted"), [*PICTURES, *LANGUAGE, *RETRIEVAL, *INCONTEXT, *THEORY, *WORKERS]
 )
 def test_a_wrong_option_is_told_before_anything_is_trained(
     tmp_path: Path,

@@ -15,6 +15,7 @@ from limbeck.methods.find import make_method, named_methods, settings_of
 from limbeck.methods.terms import joint_weights
 from limbeck.systems.findings import Findings
 from limbeck.systems.lab import Lab
+from limbeck.systems.options import at_least
 from limbeck.systems.vision.data import DataName, ImageSet, Sizes, image_set
 from limbeck.systems.vision.models import SHAPES
 from limbeck.systems.vision.teachers import image_teacher
@@ -116,8 +117,9 @@ def compare(
         workers: Processes; None takes what the machine has.
 
     Raises:
-        LimbeckError: An arm, a family or the data is not possible.
+        LimbeckError: An arm, a family, a number of steps or the data is not possible.
     """
+    at_least(1, steps=steps)
     for family in (teacher, *students):
         if family not in RATES:
             raise LimbeckError(f"no family of networks {family!r}; {near_matches(family, RATES)}")
@@ -147,7 +149,8 @@ def compare(
         shape, title = SHAPES[f"{teacher}-teacher"], f"the teacher, a {teacher}"
         jobs.append(Job("teacher", "teacher", title, seed, shape, mine, long, network, device=lab.device))
         for family in students:
-            budget = Budget(steps or lab.pick(smoke=4, default=400, full=4000), lr=RATES[family])
+            length = lab.pick(smoke=4, default=400, full=4000) if steps is None else steps
+            budget = Budget(length, lr=RATES[family])
             for arm, methods in everyone.items():
                 jobs.append(
                     Job(

@@ -15,6 +15,7 @@ from limbeck.models.size import parameters_of
 from limbeck.systems.findings import Findings, Role
 from limbeck.systems.lab import Lab, Split
 from limbeck.systems.measured import Measured
+from limbeck.systems.options import at_least
 from limbeck.systems.registry import system
 from limbeck.systems.vision.data import Sizes, image_set
 from limbeck.systems.vision.measures import features_of, right
@@ -68,7 +69,8 @@ def distillweighted(
     sizes = Sizes(
         unlabelled or few, *lab.pick(smoke=(24, 24, 60), default=(1000, 2000, 4000), full=(2000, 4000, 20_000))
     )
-    budget = Budget(steps or lab.pick(smoke=2, default=400, full=3000))
+    at_least(1, steps=steps)
+    budget = Budget(lab.pick(smoke=2, default=400, full=3000) if steps is None else steps)
     long = Budget(lab.pick(smoke=2, default=600, full=6000), lr=2e-3)
     # Before anything is trained: there may be too few pictures to label.
     parts = {

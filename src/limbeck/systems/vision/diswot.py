@@ -17,6 +17,7 @@ from limbeck.report.plots import scatter
 from limbeck.systems.findings import Findings, Role
 from limbeck.systems.lab import Lab, Split
 from limbeck.systems.measured import Measured, measure_all
+from limbeck.systems.options import at_least
 from limbeck.systems.registry import system
 from limbeck.systems.vision.architectures import TEACHER, allowed, scores, search, space
 from limbeck.systems.vision.data import Sizes, image_set
@@ -75,7 +76,8 @@ def diswot(
     What the repository calls diswot.py in its predictors is another score, of batch norms; this is the paper's.
     """
     sizes = lab.pick(smoke=Sizes(48, 24, 40, 48), default=Sizes(1000, 1000, 2000), full=Sizes(4000, 2000, 4000, 10_000))
-    budget = Budget(steps or lab.pick(smoke=1, default=120, full=2000))
+    at_least(1, steps=steps)
+    budget = Budget(lab.pick(smoke=1, default=120, full=2000) if steps is None else steps)
     teaching = Budget(lab.pick(smoke=1, default=800, full=8000), lr=2e-3)
     count = candidates or lab.pick(smoke=3, default=16, full=64)
     teacher = image_teacher(lab, TEACHER, image_set(sizes=sizes), teaching)

@@ -13,6 +13,7 @@ from limbeck.models.size import parameters_of
 from limbeck.systems.findings import Findings, Role
 from limbeck.systems.lab import Lab, Split
 from limbeck.systems.measured import Measured
+from limbeck.systems.options import at_least
 from limbeck.systems.registry import system
 from limbeck.systems.vision.data import Sizes, image_set
 from limbeck.systems.vision.masked import masked_teacher
@@ -76,7 +77,8 @@ def dmae(
     some = lab.pick(smoke=48, default=4000, full=30_000)
     counts = lab.pick(smoke=(24, 40), default=(1000, 2000), full=(2000, 4000))
     sizes = Sizes(lab.pick(smoke=200, default=800, full=2000), *counts, some)
-    budget = Budget(steps or lab.pick(smoke=2, default=250, full=2000), lr=1e-3)
+    at_least(1, steps=steps)
+    budget = Budget(lab.pick(smoke=2, default=250, full=2000) if steps is None else steps, lr=1e-3)
     first = Budget(before or lab.pick(smoke=2, default=200, full=8000), lr=2e-3)
     long = replace(first, steps=lab.pick(smoke=4, default=1000, full=16_000))
     findings, jobs = Findings(), []

@@ -15,6 +15,7 @@ from limbeck.models.size import parameters_of
 from limbeck.systems.findings import Findings, Role
 from limbeck.systems.lab import Lab, Split
 from limbeck.systems.measured import Measured
+from limbeck.systems.options import at_least
 from limbeck.systems.registry import system
 from limbeck.systems.taught import said_by
 from limbeck.systems.vision.data import DataName, Pictures, Sizes, image_set
@@ -82,7 +83,8 @@ def hard(
         default=Sizes(pool=4000),
         full=Sizes(train=4000, val=2000, test=4000, pool=10_000),
     )
-    budget = Budget(steps or lab.pick(smoke=4, default=700, full=3000), lr=2e-3)
+    at_least(1, steps=steps)
+    budget = Budget(lab.pick(smoke=4, default=700, full=3000) if steps is None else steps, lr=2e-3)
     long = Budget(lab.pick(smoke=4, default=1600, full=8000), lr=2e-3)
     centred: dict[str, Any] = {"wander": 0.0} if data == "world" else {}
     findings, jobs = Findings(), []

@@ -15,6 +15,7 @@ from limbeck.models.size import parameters_of
 from limbeck.systems.findings import Findings, Role
 from limbeck.systems.lab import Lab, Split
 from limbeck.systems.measured import Column, Measured
+from limbeck.systems.options import at_least
 from limbeck.systems.registry import system
 from limbeck.systems.vision.data import Sizes, image_set
 from limbeck.systems.vision.hybrids import Hybrid, Modular, incubated, learn, load_entropy
@@ -104,7 +105,8 @@ def m2mkd(
     sizes = lab.pick(
         smoke=Sizes(48, 24, 40, 48), default=Sizes(1200, 1000, 2000, 6000), full=Sizes(4000, 2000, 4000, 20_000)
     )
-    budget = Budget(steps or lab.pick(smoke=4, default=240, full=4000), lr=2e-3)
+    at_least(1, steps=steps)
+    budget = Budget(lab.pick(smoke=4, default=240, full=4000) if steps is None else steps, lr=2e-3)
     first = Budget(before or lab.pick(smoke=1, default=400, full=2000), lr=2e-3)
     long = Budget(lab.pick(smoke=1, default=400, full=8000), lr=2e-3)
     pool = image_set(sizes=sizes)

@@ -16,6 +16,7 @@ from limbeck.models.size import parameters_of
 from limbeck.systems.findings import Findings, Role
 from limbeck.systems.lab import Lab, Split
 from limbeck.systems.measured import Measured
+from limbeck.systems.options import at_least
 from limbeck.systems.registry import system
 from limbeck.systems.taught import said_by
 from limbeck.systems.vision.data import DataName, Sizes, image_set
@@ -93,7 +94,8 @@ def mix_kd(
         default=Sizes(train=300),
         full=Sizes(train=2000, val=2000, test=4000, pool=10_000),
     )
-    budget = Budget(steps or lab.pick(smoke=4, default=600, full=3000), lr=1e-2)
+    at_least(1, steps=steps)
+    budget = Budget(lab.pick(smoke=4, default=600, full=3000) if steps is None else steps, lr=1e-2)
     long = Budget(lab.pick(smoke=4, default=800, full=8000), lr=2e-3)
     findings, jobs = Findings(), []
     pool = image_set(data, replace(sizes, train=1), data_dir=data_dir)

@@ -13,6 +13,7 @@ from limbeck.models.size import parameters_of
 from limbeck.systems.findings import Findings, Role
 from limbeck.systems.lab import Lab, Split
 from limbeck.systems.measured import Measured
+from limbeck.systems.options import at_least
 from limbeck.systems.registry import system
 from limbeck.systems.vision.data import DataName, Sizes, image_set
 from limbeck.systems.vision.measures import features_of, right
@@ -81,7 +82,8 @@ def nd_loss(
         default=Sizes(),
         full=Sizes(train=4000, val=2000, test=4000, pool=10_000),
     )
-    budget = Budget(steps or lab.pick(smoke=4, default=400, full=4000))
+    at_least(1, steps=steps)
+    budget = Budget(lab.pick(smoke=4, default=400, full=4000) if steps is None else steps)
     long = Budget(lab.pick(smoke=4, default=800, full=8000), lr=2e-3)
     findings, jobs = Findings(), []
     pool = image_set(data, sizes, data_dir=data_dir)

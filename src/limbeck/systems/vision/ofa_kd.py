@@ -14,6 +14,7 @@ from limbeck.models.size import parameters_of
 from limbeck.systems.findings import Findings, Role
 from limbeck.systems.lab import Lab, Split
 from limbeck.systems.measured import Measured, measure_all
+from limbeck.systems.options import at_least
 from limbeck.systems.registry import system
 from limbeck.systems.vision.data import DataName, Sizes, image_set
 from limbeck.systems.vision.measures import features_of, right
@@ -73,7 +74,8 @@ def ofa_kd(
         default=Sizes(train=600),
         full=Sizes(train=4000, val=2000, test=4000, pool=10_000),
     )
-    count = steps or lab.pick(smoke=4, default=400, full=3000)
+    at_least(1, steps=steps)
+    count = lab.pick(smoke=4, default=400, full=3000) if steps is None else steps
     long = Budget(lab.pick(smoke=4, default=800, full=8000), lr=2e-3)
     pool = image_set(data, replace(sizes, train=1), data_dir=data_dir)
     teacher = image_teacher(lab, TEACHER, pool, long)

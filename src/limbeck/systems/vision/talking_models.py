@@ -13,6 +13,7 @@ from limbeck.evaluation.metrics import Accuracy
 from limbeck.methods.talking import TalkingModels
 from limbeck.systems.findings import Findings, Role
 from limbeck.systems.lab import Lab, Split
+from limbeck.systems.options import at_least
 from limbeck.systems.registry import system
 from limbeck.systems.vision.data import ImageSet, Sizes, image_set
 from limbeck.systems.vision.models import SHAPES, Classifier, Shape
@@ -80,7 +81,8 @@ def talking_models(
     sizes = lab.pick(
         smoke=Sizes(2600, 48, 48, 64), default=Sizes(3000, 1600, 3000), full=Sizes(4000, 4000, 6000, 20_000)
     )
-    budget = Budget(steps or lab.pick(smoke=1, default=250, full=2000))
+    at_least(1, steps=steps)
+    budget = Budget(lab.pick(smoke=1, default=250, full=2000) if steps is None else steps)
     long = Budget(lab.pick(smoke=1, default=800, full=8000), lr=2e-3)
     # Before anything is trained: there may be too few pictures to label.
     parts = {

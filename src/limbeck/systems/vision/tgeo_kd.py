@@ -12,6 +12,7 @@ from limbeck.models.size import parameters_of
 from limbeck.systems.findings import Findings, Role
 from limbeck.systems.lab import Lab, Split
 from limbeck.systems.measured import Measured
+from limbeck.systems.options import at_least
 from limbeck.systems.registry import system
 from limbeck.systems.taught import said_by
 from limbeck.systems.vision.data import DataName, ImageSet, Sizes, image_set
@@ -77,7 +78,8 @@ def tgeo_kd(
         default=Sizes(train=1200),
         full=Sizes(train=4000, val=2000, test=4000, pool=10_000),
     )
-    budget = Budget(steps or lab.pick(smoke=4, default=200, full=3000))
+    at_least(1, steps=steps)
+    budget = Budget(lab.pick(smoke=4, default=200, full=3000) if steps is None else steps)
     long = Budget(lab.pick(smoke=4, default=600, full=8000), lr=2e-3)
     findings, jobs = Findings(), []
     pool = image_set(data, replace(sizes, train=1), data_dir=data_dir)
