@@ -55,7 +55,8 @@ def miniplm(
     alone for the same steps. `keep` is the share that is kept.
 
     Score and selection are those of the released code (the difference of mean losses; its README prints a ratio). The
-    arm "KD at equal cost" gets fewer steps: its teacher's passes are counted, and so is MiniPLM's scoring.
+    arm "KD at equal cost" gets the steps that MiniPLM's training, scoring and reference would pay for; its teacher, too,
+    reads each text once.
     """
     at_least(1, steps=steps)
     more_than(0, at_most=1, keep=keep)
@@ -119,7 +120,7 @@ def _arms() -> list[tuple[Arm, Literal["gpt", "gru"]]]:
                 "baseline",
                 half,
                 0.5,
-                "fewer steps: as much arithmetic as MiniPLM",
+                "as much arithmetic as MiniPLM, its reference too",
                 {"keep": "all", "equal_cost": True},
             ),
             "gpt",
