@@ -80,5 +80,5 @@ def test_a_reader_that_has_gone_is_no_error(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_made(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "file").write_text("")
-    assert execute(["run", str(write_toy(tmp_path)), "--out", str(tmp_path / "file" / "run")]) == 1
-    assert capsys.readouterr().err.startswith("error: Not a directory")
+    assert execute(["run", str(write_toy(tmp_path)), "--out", str(tmp_path / "file" / "run")]) == 2
+    assert "lies below a file" in capsys.readouterr().err
