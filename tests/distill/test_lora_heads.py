@@ -58,3 +58,12 @@ def test_a_trained_head_stays(tmp_path: Path) -> None:
     found = learning(prepare(DistillConfig.read_changed(path, changes)).student)
     assert found
     assert all("lora" in name for name in found)
+
+
+def test_hidden_states_have_the_paths_that_the_model_has_by_itself(tmp_path: Path) -> None:
+    path = project(tmp_path)
+    changes = ["student={layers: 1, lora: {rank: 2}}", "method={name: hidden, pairs: {model.layers.0: model.layers.1}}"]
+    ready = prepare(DistillConfig.read_changed(path, changes))
+    term = ready.task(next(iter(ready.splits.train.loader())))["hidden/model.layers.0"]
+    term.total.backward()
+    assert any(value.grad is not None and bool(value.grad.any()) for value in ready.student.parameters())

@@ -18,6 +18,7 @@ from limbeck.losses.linear_terms import linear_terms
 from limbeck.losses.term import Term
 from limbeck.methods.base import Method
 from limbeck.methods.terms import joint_weights
+from limbeck.models.adaptors import without_adaptors
 from limbeck.models.heads import Head
 from limbeck.signals import LinearLogits, Signals, SparseLogits, tap
 from limbeck.teachers.base import Teacher
@@ -55,7 +56,7 @@ def model_inputs(model: Any, task: TaskName, batch: Batch) -> dict[str, Any]:
 
 def takes_segments(model: Any) -> bool:
     """Whether a model of `transformers`, perhaps under adaptors, tells the two texts of a pair apart by their ids."""
-    bare = model.get_base_model() if hasattr(model, "get_base_model") else model
+    bare = without_adaptors(model)
     # RoBERTa and its like take the ids, and know of one segment alone.
     kinds = getattr(bare.config, "type_vocab_size", None)
     return SEGMENTS in inspect.signature(type(bare).forward).parameters and (kinds is None or kinds > 1)
@@ -211,7 +212,7 @@ class DistillTask(Task):
         if self.head is not None:
             return Signals(logits=self.head(**model_inputs(self.student, self.name, batch)), mask=batch["mask"])
         wanted = () if self.method is None or self.name == EMBEDDING else self.method.needs.student_hidden
-        with tap(self.student, wanted) as hidden:
+        with tap(without_adaptors(self.student), wanted) as hidden:
             output = self.student(**model_inputs(self.student, self.name, batch))
         if self.name == EMBEDDING:
             vector = mean_pooled(output.last_hidden_state, batch["attention_mask"])

@@ -11,6 +11,7 @@ from torch import Tensor
 from transformers import GenerationConfig
 
 from limbeck.data.batching import pad_ids
+from limbeck.models.adaptors import without_adaptors
 from limbeck.models.quiet import quiet_transformers
 
 _TOKENS = ("bos_token_id", "eos_token_id", "pad_token_id", "decoder_start_token_id")
@@ -63,14 +64,14 @@ def _plain(model: Any) -> Iterator[None]:
 
     A penalty on what was said, or words that are never said, would change what is drawn without a word.
     """
-    bare = [model, *([model.get_base_model()] if hasattr(model, "get_base_model") else [])]
-    own = [one.generation_config for one in bare]
+    both = [model, without_adaptors(model)]
+    own = [one.generation_config for one in both]
     try:
-        for one, settings in zip(bare, own, strict=True):
+        for one, settings in zip(both, own, strict=True):
             one.generation_config = GenerationConfig(**{name: getattr(settings, name, None) for name in _TOKENS})
         yield
     finally:
-        for one, settings in zip(bare, own, strict=True):
+        for one, settings in zip(both, own, strict=True):
             one.generation_config = settings
 
 

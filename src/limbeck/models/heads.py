@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from limbeck.errors import LimbeckError
+from limbeck.models.adaptors import without_adaptors
 from limbeck.signals import LinearLogits
 
 LOGITS = 20.0
@@ -66,7 +67,7 @@ def take_apart(model: Any, name: str, chunk: int | None = None) -> Head:
         >>> take_apart(model, "GPT").over(torch.zeros(1, 3, 4)).shape
         torch.Size([1, 3, 9])
     """
-    bare = model.get_base_model() if hasattr(model, "get_base_model") else model
+    bare = without_adaptors(model)
     refusal = LimbeckError(f"{name}: the logits of a {type(bare).__name__} are not those of a linear layer alone")
     body, linear = bare.get_decoder(), bare.get_output_embeddings()
     # No subclasses and no adaptors: theirs may be linear today and something else after a step.

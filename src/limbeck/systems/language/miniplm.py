@@ -55,8 +55,8 @@ def miniplm(
     alone for the same steps. `keep` is the share that is kept.
 
     Score and selection are those of the released code (the difference of mean losses; its README prints a ratio). The
-    arm "KD at equal cost" gets the steps that MiniPLM's training, scoring and reference would pay for; its teacher, too,
-    reads each text once.
+    arm "KD at equal cost" gets the steps that MiniPLM's training, scoring and reference would pay for; its teacher
+    reads each text once, too.
     """
     at_least(1, steps=steps)
     more_than(0, at_most=1, keep=keep)
