@@ -17,7 +17,7 @@ from limbeck.methods.margins import MarginDistillation
 from limbeck.models.size import parameters_of
 from limbeck.systems.findings import Arm as Declared
 from limbeck.systems.findings import Findings, Role
-from limbeck.systems.lab import Lab
+from limbeck.systems.lab import Lab, Split
 from limbeck.systems.measured import Column, Measured, enter, run_all
 from limbeck.systems.options import at_least
 from limbeck.systems.registry import system
@@ -70,7 +70,9 @@ ARMS = {
     needs=("logits",),
     claim="Matching a slow ranker's margins, not its scores, teaches fast rankers of other architectures best.",
 )
-def margin_mse(lab: Lab, *, steps: int | None = None, workers: int | None = None) -> Findings:
+def margin_mse(
+    lab: Lab, *, steps: int | None = None, judged_by: Split = "test", workers: int | None = None
+) -> Findings:
     """Cross-encoders, which read query and document together, teach rankers that encode them apart.
 
     Documents are captions of scenes without stop words; queries are their paraphrases by synonyms. All models learn
@@ -87,8 +89,8 @@ def margin_mse(lab: Lab, *, steps: int | None = None, workers: int | None = None
     length = lab.pick(smoke=5, default=400, full=2000) if steps is None else steps
     shown, asked = lab.pick(smoke=64, default=1600, full=8000), lab.pick(smoke=20, default=200, full=1000)
     corpus = Corpus("train", lab.pick(smoke=200, default=4000, full=20_000))
-    tests = Corpus("test", 600).queries(asked, seed=0, related=29, others=30)
-    texts = Corpus("test", 600).documents
+    held = Corpus(judged_by, 600)
+    tests, texts = held.queries(asked, seed=0, related=29, others=30), held.documents
     teachers = [cross_teacher(lab, corpus, number, 4 * shown) for number in range(1, TEACHERS + 1)]
     findings, shared = Findings(), _Shared(tests, texts, length, lab.device)
     started = time.perf_counter()
