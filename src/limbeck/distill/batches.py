@@ -89,6 +89,10 @@ class ExampleLoader:
         self.examples, self.collator, self.batch_size, self.first = examples, collator, batch_size, first
         self.workers = workers
 
+    def beginning(self, count: int) -> Batch:
+        """The first examples as one batch, for what must be tried before the training."""
+        return self.collator(list(enumerate(self.examples[:count], self.first)))
+
     def loader(self, *, seed: int = 0, shuffle: bool = True) -> DataLoader[Any]:
         """Batches of examples of like length; in each epoch in another order if shuffled."""
         lengths = [example.length for example in self.examples]

@@ -21,10 +21,11 @@ from limbeck.methods.base import Method
 from limbeck.methods.find import make_method
 from limbeck.methods.positions import of_input
 from limbeck.teachers.base import Teacher
+from limbeck.teachers.store.batches import moved
 from limbeck.teachers.store.fingerprints import teacher_fingerprint
 from limbeck.teachers.store.manifest import Manifest
 from limbeck.teachers.store.reader import StoredTeacher
-from limbeck.teachers.store.settings import Keep, Per, StoreSettings
+from limbeck.teachers.store.settings import Per, StoreSettings
 from limbeck.teachers.store.write import write_store
 
 
@@ -64,8 +65,7 @@ def cache_teacher(
     method = make_method(config.method)
     splits = read_splits(config)
     chosen = settings or StoreSettings()
-    automatic: Keep = "full" if config.task in OF_WHOLE else "top-k"
-    method.check_stored(automatic if chosen.keep == "auto" else chosen.keep)
+    method.check_stored(chosen.keep_of("row" if config.task in OF_WHOLE else "position"))
     model: Any = load_teacher(config, splits)
     check_lengths(model, "the teacher", splits.texts())
     model.to(device)
@@ -93,8 +93,7 @@ def cache_teacher(
 @torch.no_grad()
 def _kept_states(teacher: Teacher, splits: Splits, device: str) -> dict[str, Per]:
     """By what each hidden state is kept, so that all positions that are compared are there."""
-    batch: Batch = splits.train.collator(list(enumerate(splits.train.examples[:1], splits.train.first)))
-    batch = {name: value.to(device) if isinstance(value, Tensor) else value for name, value in batch.items()}
+    batch = moved(splits.train.beginning(1), device)
     said = teacher(batch)
 
     def kept_by(site: str, state: Tensor) -> Per:
@@ -115,11 +114,9 @@ def open_store(folder: Path, teacher: nn.Module, splits: Splits, method: Method)
         method: Says which hidden states it needs.
 
     Raises:
-        LimbeckError: It was written for another teacher, tokenizer, template or data, it is not whole, or it keeps
-            less than the method reads.
+        LimbeckError: It was written for another teacher, tokenizer, template or data, or it is not whole.
     """
     store = StoredTeacher(folder, method.needs.teacher_hidden)
-    method.check_stored(store.description.keep)
     store.check(
         teacher_fingerprint=teacher_fingerprint(teacher),
         tokenizer=_tokenizer(splits),

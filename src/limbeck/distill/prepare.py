@@ -9,7 +9,6 @@ from typing import Any
 import torch
 from transformers import PreTrainedModel
 
-from limbeck.batch import Batch
 from limbeck.distill.batches import ExampleLoader
 from limbeck.distill.checks import check_method, check_prompts
 from limbeck.distill.config import DistillConfig
@@ -151,7 +150,7 @@ def try_out(student: PreTrainedModel, config: DistillConfig, split: ExampleLoade
     """
     if config.student.config is None:
         return
-    batch: Batch = split.collator(list(enumerate(split.examples[:1], split.first)))
+    batch = split.beginning(1)
     was_training = student.training
     with torch.no_grad():
         with_changes_told(config.student, lambda: student.eval()(**model_inputs(student, config.task, batch)))
@@ -164,7 +163,7 @@ def connect(task: DistillTask, split: ExampleLoader) -> None:
     """Let the method make what depends on the models' sizes, from one small batch."""
     if task.method is None or task.teacher is None:
         return
-    batch: Batch = split.collator(list(enumerate(split.examples[:2], split.first)))
+    batch = split.beginning(2)
     with torch.no_grad():
         task.method.connect(task.eval().speak(batch), task.teacher(batch))
     task.train()

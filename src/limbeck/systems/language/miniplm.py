@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -70,8 +71,7 @@ def miniplm(
     others = mixed(language, budget.steps * budget.batch_size, start=10_000_000)[0]
     small = Splits(others, splits.val, splits.test, splits.vocabulary)
     reference = Teacher("mixed-reference", Shape(16), small, Budget(budget.steps, lr=1e-2), lab.cache, lab.device)
-    train_all(lab, (teacher, reference), workers)
-    models = teacher.get(), reference.get()
+    models = train_all(lab, (teacher, reference), workers)
     scores = tuple(mean_nll(model, splits, splits.train) for model in models)
     lab.say(f"scored {len(splits.train)} sequences")
 
@@ -152,7 +152,7 @@ def _splits(lab: Lab, language: Language, train: list[Example]) -> Splits:
     return Splits(train, val, test, language.vocabulary)
 
 
-def _equal_cost(budget: Budget, scored: int, width: int, models: tuple[Any, Any]) -> int:
+def _equal_cost(budget: Budget, scored: int, width: int, models: Sequence[Any]) -> int:
     """Steps of KD that take as much arithmetic as all of MiniPLM, its reference too: 2 a parameter forth, 4 back.
 
     Either way the teacher reads each text once: what it says is remembered.

@@ -81,21 +81,24 @@ class Teacher:
             fit(task, loader.loader(), plan_of(self.budget), accelerator=accelerator_on(self.device), progress=False)
 
 
-def train_all(lab: Lab, teachers: Sequence[Teacher], workers: int | None) -> None:
+def train_all(lab: Lab, teachers: Sequence[Teacher], workers: int | None) -> list[Any]:
     """Have all of them trained and kept; those that are missing learn side by side where there are several.
 
     Args:
         lab: Says which are trained, and which were.
         teachers: Any.
         workers: Processes; None takes what the machine has.
+
+    Returns:
+        Their models.
     """
     missing = [teacher for teacher in teachers if not teacher.kept]
     if len(missing) > 1:
         lab.say(f"teachers {', '.join(teacher.name for teacher in missing)}: training")
         for done, (teacher, seconds) in enumerate(run_jobs(_train, missing, workers=workers, device=lab.device), 1):
             lab.say(f"teacher {teacher.name}: trained in {seconds:.1f} s ({done} of {len(missing)})")
-    for teacher in teachers:  # reads each once, so that a damaged one is mended here and not in every worker
-        teacher.get(lab)
+    # Each is read here, so that a damaged one is mended now and not in every worker.
+    return [teacher.get(lab) for teacher in teachers]
 
 
 def _train(teacher: Teacher) -> float:

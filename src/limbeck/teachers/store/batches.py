@@ -58,3 +58,8 @@ def attended(batch: Batch) -> Bool[Tensor, "b tokens"]:
 def counted_lengths(mask: Bool[Tensor, "*positions"]) -> Int[Tensor, " b"]:
     """How many positions of each row count, on the CPU."""
     return mask.long().cpu() if mask.dim() == 1 else mask.flatten(1).sum(1).cpu()
+
+
+def moved(batch: Batch, device: str | torch.device) -> Batch:
+    """A batch with its tensors on a device."""
+    return {name: value.to(device) if isinstance(value, Tensor) else value for name, value in batch.items()}

@@ -132,8 +132,7 @@ class StoredTeacher:
         if self.check_rows:
             self.check_batch(batch)
         lengths = counted_lengths(mask)
-        by_token = "token" in (self._per(name) for name in self.hidden)
-        tokens = attended(batch).cpu() if by_token else torch.zeros(len(rows), 0, dtype=torch.bool)
+        tokens = attended(batch).cpu() if self._by_token else torch.zeros(len(rows), 0, dtype=torch.bool)
         widths = counted_lengths(tokens)
         shards, inside = self._index.shard[found], self._index.place[found]
         # Where each row's positions begin among those of the batch, and its tokens.
@@ -182,6 +181,10 @@ class StoredTeacher:
         per: Per = self.description.settings["hidden"][name]
         return per
 
+    @property
+    def _by_token(self) -> bool:
+        return any(self._per(name) == "token" for name in self.hidden)
+
     def _mask(self, batch: Batch, rows: int) -> Tensor:
         if self.description.counted == "row":
             return torch.ones(rows, dtype=torch.bool)
@@ -219,7 +222,7 @@ class StoredTeacher:
             log_probs = log_probs.log_softmax(-1)
         widths = torch.zeros_like(lengths)
         lines = {"position": at, "row": places}
-        if "token" in (self._per(name) for name in self.hidden):
+        if self._by_token:
             widths = shard["tokens"][places + 1] - shard["tokens"][places]
             lines["token"] = ranges(shard["tokens"][places], widths)
         hidden = {name: shard[f"hidden.{name}"][lines[self._per(name)]].float() for name in self.hidden}

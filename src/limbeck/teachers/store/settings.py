@@ -73,6 +73,20 @@ class StoreSettings(Settings):
                 raise ValueError(f"{name!r} has no meaning with keep {self.keep!r} (only with {possible})")
         return self
 
+    def keep_of(self, counted: Per) -> Keep:
+        """What ``keep`` comes to.
+
+        Args:
+            counted: Whether a distribution belongs to a ``"position"`` or to a ``"row"``.
+
+        Example:
+            >>> StoreSettings().keep_of("row"), StoreSettings(keep="sample").keep_of("row")
+            ('full', 'sample')
+        """
+        if self.keep != "auto":
+            return self.keep
+        return "full" if counted == "row" else "top-k"
+
     def content(self) -> dict[str, object]:
         """The settings that decide what is kept; the others only say how it is written."""
         return self.model_dump(mode="json", exclude={"shard_megabytes", "chunk"})

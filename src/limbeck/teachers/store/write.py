@@ -11,10 +11,11 @@ from typing import Protocol
 import torch
 from rich.console import Console
 from rich.progress import Progress
-from torch import Tensor, nn
+from torch import nn
 
 from limbeck.batch import Batch
 from limbeck.teachers.base import Teacher
+from limbeck.teachers.store.batches import moved
 from limbeck.teachers.store.fingerprints import (
     Tokenizer,
     teacher_fingerprint,
@@ -79,18 +80,14 @@ def write_store(
     with writer, _shown(loader, progress) as bar, torch.no_grad():
         for number, batch in enumerate(loader):
             if number % processes == process and not writer.has(batch):
-                moved = batch if device is None else _moved(batch, device)
-                writer.add(moved, teacher(moved))
+                here = batch if device is None else moved(batch, device)
+                writer.add(here, teacher(here))
             bar.advance()
         manifest = writer.finish()
     if progress:
         told = "this part is complete; others are not" if manifest is None else manifest.summary()
         print(f"{folder}: {told}", file=sys.stderr, flush=True)
     return manifest
-
-
-def _moved(batch: Batch, device: str | torch.device) -> Batch:
-    return {name: value.to(device) if isinstance(value, Tensor) else value for name, value in batch.items()}
 
 
 class _Bar(Protocol):

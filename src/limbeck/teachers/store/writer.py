@@ -34,7 +34,7 @@ from limbeck.teachers.store.manifest import (
     with_shard,
 )
 from limbeck.teachers.store.seen import row_hashes, seen_keys
-from limbeck.teachers.store.settings import StoreSettings
+from limbeck.teachers.store.settings import Per, StoreSettings
 
 
 class StoreWriter:
@@ -231,8 +231,7 @@ class StoreWriter:
         for name in self.settings.hidden:
             if name not in signals.hidden:
                 raise LimbeckError(f"hidden: the teacher gives no {name!r}; {near_matches(name, signals.hidden)}")
-        unit = "position" if "mask" in batch else "row"
-        keep = self.settings.keep
+        unit: Per = "position" if "mask" in batch else "row"
         shapes = {
             name: list(signals.hidden[name].shape[1 if per == "row" else 2 :])
             for name, per in self.settings.hidden.items()
@@ -246,7 +245,7 @@ class StoreWriter:
                 raise LimbeckError(f"hidden {name!r} is not kept a {per}: {told}")
         values: dict[str, Any] = {
             **self.known,
-            "keep": keep if keep != "auto" else "full" if unit == "row" else "top-k",
+            "keep": self.settings.keep_of(unit),
             "vocab_size": logits.shape[-1],
             "counted": unit,
             "seen": list(seen_keys(batch, self.settings.seen)),
